@@ -1,0 +1,158 @@
+//! The JetStream stream of one service, as the relay sees it.
+
+use std::time::Duration;
+
+use async_nats::jetstream::{
+    self,
+    context::CreateStreamError,
+    stream::{
+        Config, DeleteMessageError, InfoError, LastRawMessageErrorKind, PurgeError,
+        RawMessageError, RetentionPolicy, StorageType, Stream,
+    },
+};
+use es_postgres::{Log, LogError};
+
+use crate::{
+    cloud_event::{self, Standing},
+    subjects::all_subjects,
+};
+
+const DUPLICATE_WINDOW: Duration = Duration::from_mins(2);
+
+/// Up to where a stream holds its log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Position in the log of the last event held.
+    pub(crate) position: i64,
+    /// The stream's own count, which never falls and which the next message must follow.
+    pub(crate) sequence: u64,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StreamError {
+    #[error("stream not made or not set up")]
+    Create(#[from] CreateStreamError),
+    #[error("stream {0} is not set up as it must be, and the server keeps it so")]
+    Drifted(String),
+    #[error("stream not readable")]
+    Info(#[from] InfoError),
+    #[error("last message not readable")]
+    Last(#[from] RawMessageError),
+    #[error("stranger's message not deleted")]
+    Delete(#[from] DeleteMessageError),
+    #[error("stream not emptied")]
+    Purge(#[from] PurgeError),
+    #[error("stream was changed by somebody else")]
+    Changed,
+    #[error(transparent)]
+    Log(#[from] LogError),
+}
+
+/// The stream, made or set right if need be. Uses nothing newer than NATS 2.9, which drops unknown
+/// settings without a word: so what it stored is read back.
+pub(crate) async fn ensure(
+    jetstream: &jetstream::Context,
+    service: &str,
+) -> Result<Stream, StreamError> {
+    let stream = jetstream
+        .get_or_create_stream(wanted(service, Config::default()))
+        .await?;
+    let stored = stream.cached_info().config.clone();
+    if !is_as_wanted(service, &stored) {
+        tracing::warn!(
+            stream = service,
+            "stream was set up otherwise, setting it right"
+        );
+        let updated = jetstream.update_stream(wanted(service, stored)).await?;
+        if !is_as_wanted(service, &updated.config) {
+            return Err(StreamError::Drifted(service.to_owned()));
+        }
+    }
+    Ok(stream)
+}
+
+/// No limit of age or size: the stream is as long as the log, and an empty one means a lost one.
+fn wanted(service: &str, stored: Config) -> Config {
+    Config {
+        name: service.to_owned(),
+        subjects: vec![all_subjects(service)],
+        retention: RetentionPolicy::Limits,
+        storage: StorageType::File,
+        duplicate_window: DUPLICATE_WINDOW,
+        max_age: Duration::ZERO,
+        max_messages: -1,
+        max_messages_per_subject: -1,
+        max_bytes: -1,
+        ..stored
+    }
+}
+
+fn is_as_wanted(service: &str, stored: &Config) -> bool {
+    *stored == wanted(service, stored.clone())
+}
+
+/// Asks the stream what it last holds, and makes sure that this, and as much as this, is the log's.
+/// What is not, goes: a stranger's message at the end; everything, if some of it was removed or is
+/// of a life of the log before a restored backup.
+pub(crate) async fn place(stream: &Stream, log: &Log) -> Result<Place, StreamError> {
+    loop {
+        let state = stream.get_info().await?.state;
+        let sequence = state.last_sequence;
+        let subjects = all_subjects(log.service());
+        let last = match stream.get_last_raw_message_by_subject(&subjects).await {
+            Ok(last) => last,
+            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => {
+                let position = 0;
+                return Ok(Place { position, sequence });
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if last.sequence > sequence {
+            continue; // published in between, by a leader that has not noticed its end
+        }
+        match cloud_event::standing(&last.headers) {
+            Ok(standing)
+                if state.messages == standing.position as u64
+                    && is_in_log(log, &standing).await? =>
+            {
+                let position = standing.position;
+                return Ok(Place { position, sequence });
+            }
+            Ok(standing) => {
+                tracing::warn!(
+                    stream = log.service(),
+                    position = standing.position,
+                    epoch = %standing.epoch,
+                    messages = state.messages,
+                    "stream is not what the log says: emptying it and filling it again"
+                );
+                stream.purge().await?;
+            }
+            Err(error) => {
+                tracing::warn!(
+                    stream = log.service(),
+                    sequence = last.sequence,
+                    "stream ends with a message that is not ours, deleting it: {error}"
+                );
+                stream.delete_message(last.sequence).await?;
+            }
+        }
+    }
+}
+
+async fn is_in_log(log: &Log, standing: &Standing) -> Result<bool, LogError> {
+    if standing.epoch != log.epoch() {
+        return Ok(false);
+    }
+    let held = log.read(standing.position - 1, 1).await?;
+    Ok(held
+        .first()
+        .is_some_and(|event| event.event_id == standing.event_id))
+}
+
+/// Fails if the stream is gone, or does not hold the log up to where we left it.
+pub(crate) async fn verify(stream: &Stream, place: Place) -> Result<(), StreamError> {
+    let state = stream.get_info().await?.state;
+    let same = state.last_sequence == place.sequence && state.messages == place.position as u64;
+    same.then_some(()).ok_or(StreamError::Changed)
+}

@@ -1,0 +1,221 @@
+//! Group commit: one task per process writes whatever appends are waiting as one statement.
+//!
+//! The task remembers the head it wrote last, and the versions and request ids of late, so that it
+//! can number, refuse and hash a batch before it asks the database anything. The database compares
+//! the head. Where that shows that somebody else has written, or a unique index objects, or the
+//! connection breaks, the batch is settled again behind a lock, request by request (`slow`).
+
+mod facts;
+mod memory;
+mod plan;
+mod slow;
+mod statement;
+
+use std::time::Duration;
+
+use sqlx::{Connection as _, PgConnection, PgPool};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::timeout,
+};
+
+use crate::{
+    Append, AppendError, Appended, LogError, error::is_transient, keys::Claim, log::raise,
+};
+
+use facts::Facts;
+use memory::Memory;
+use plan::{Head, plan};
+
+const BATCH_EVENTS: usize = 1_000;
+const BATCH_BYTES: usize = 4 << 20;
+/// A database that does not answer for so long is given up; the outcome is then looked up.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// The same for a new connection.
+const CONNECTING: Duration = Duration::from_secs(5);
+
+pub(crate) type Answer = Result<Appended, AppendError>;
+
+/// One append and who waits for it.
+pub(crate) struct Job {
+    append: Append,
+    claims: Vec<Claim>,
+    answer: oneshot::Sender<Answer>,
+    events: usize,
+    bytes: usize,
+}
+
+impl Job {
+    pub(crate) fn new(append: Append, claims: Vec<Claim>, answer: oneshot::Sender<Answer>) -> Self {
+        let payloads: usize = append.events.iter().map(|event| event.payload.len()).sum();
+        Self {
+            events: append.events.len(),
+            bytes: payloads + append.events.len() * append.metadata.len(),
+            append,
+            claims,
+            answer,
+        }
+    }
+}
+
+pub(crate) struct Appender {
+    pool: PgPool,
+    jobs: mpsc::Receiver<Job>,
+    known_head: watch::Sender<i64>,
+    connection: Option<PgConnection>,
+    /// As this task wrote or read it last; none before the first batch.
+    head: Option<Head>,
+    memory: Memory,
+    /// The last batch could not be written: do not let each of the next ones wait that long.
+    down: bool,
+    last_batch: usize,
+}
+
+/// What became of a try without locks.
+enum Fast {
+    Settled(Vec<Answer>),
+    /// Nothing was written; the facts are not as remembered.
+    Doubt,
+    /// Written or not: the connection broke.
+    Unknown,
+}
+
+impl Appender {
+    pub(crate) fn new(
+        pool: PgPool,
+        jobs: mpsc::Receiver<Job>,
+        known_head: watch::Sender<i64>,
+    ) -> Self {
+        Self {
+            pool,
+            jobs,
+            known_head,
+            connection: None,
+            head: None,
+            memory: Memory::default(),
+            down: false,
+            last_batch: 1,
+        }
+    }
+
+    pub(crate) async fn run(mut self) {
+        let mut left_over = None;
+        while let Some(batch) = self.collect(&mut left_over).await {
+            let answers = self.settle(&batch).await;
+            self.remember(&batch, &answers);
+            for (job, answer) in batch.into_iter().zip(answers) {
+                // The caller may have gone away; the event is there all the same.
+                let _ = job.answer.send(answer);
+            }
+        }
+    }
+
+    /// All that waits, up to the limits. `None` when there is nobody left to ask for anything.
+    async fn collect(&mut self, left_over: &mut Option<Job>) -> Option<Vec<Job>> {
+        let waiting = left_over.take().or_else(|| self.jobs.try_recv().ok());
+        let alone = waiting.is_none() && self.last_batch == 1;
+        let first = match waiting {
+            Some(job) => job,
+            None => self.jobs.recv().await?,
+        };
+        // Callers that the last batch woke get to hand over their next append: no timer needed.
+        // A single caller would only be held up, perhaps even moved to another core.
+        if !alone {
+            tokio::task::yield_now().await;
+        }
+        let (mut events, mut bytes) = (first.events, first.bytes);
+        let mut batch = vec![first];
+        while let Ok(job) = self.jobs.try_recv() {
+            events += job.events;
+            bytes += job.bytes;
+            if events > BATCH_EVENTS || bytes > BATCH_BYTES {
+                *left_over = Some(job);
+                break;
+            }
+            batch.push(job);
+        }
+        self.last_batch = batch.len();
+        Some(batch)
+    }
+
+    async fn settle(&mut self, batch: &[Job]) -> Vec<Answer> {
+        match self.fast(batch).await {
+            Fast::Settled(answers) => answers,
+            Fast::Doubt => self.slow(batch, false).await,
+            Fast::Unknown => self.slow(batch, true).await,
+        }
+    }
+
+    async fn fast(&mut self, batch: &[Job]) -> Fast {
+        let (Some(head), Some(connection)) = (&self.head, &mut self.connection) else {
+            return Fast::Doubt;
+        };
+        let Some(plan) = plan(batch, head, Facts::remembered(&self.memory)) else {
+            return Fast::Doubt;
+        };
+        if plan.is_empty() {
+            return Fast::Settled(plan.answers);
+        }
+        match within(PATIENCE, statement::append(connection, head, &plan)).await {
+            Ok(true) => {
+                self.head = Some(plan.head);
+                Fast::Settled(plan.answers)
+            }
+            Ok(false) => {
+                // Another replica writes, or a backup was restored: what is remembered is history.
+                self.memory = Memory::default();
+                Fast::Doubt
+            }
+            Err(error) if is_transient(&error) => {
+                tracing::warn!(%error, "event log append interrupted");
+                self.connection = None;
+                Fast::Unknown
+            }
+            Err(error) => {
+                tracing::debug!(%error, "event log append refused");
+                Fast::Doubt
+            }
+        }
+    }
+
+    fn remember(&mut self, batch: &[Job], answers: &[Answer]) {
+        for (job, answer) in batch.iter().zip(answers) {
+            match answer {
+                Ok(appended) if !appended.repeated => {
+                    self.memory.keep(job.append.request_id, appended);
+                }
+                Ok(first) => self.memory.keep_request(job.append.request_id, first),
+                Err(AppendError::Log(LogError::Unavailable(_))) => self.down = true,
+                Err(_) => {}
+            }
+        }
+        if let Some(head) = &self.head {
+            raise(&self.known_head, head.position);
+        }
+    }
+
+    async fn connect(pool: &PgPool) -> Result<PgConnection, sqlx::Error> {
+        let mut connection = pool.acquire().await?.detach();
+        // Statistics come late to a new table, and a batch must not scan one. A lock must not
+        // outlive a process that hangs.
+        sqlx::raw_sql(
+            "set plan_cache_mode = force_generic_plan; set enable_seqscan = off; \
+             set statement_timeout = '15s'; set idle_in_transaction_session_timeout = '10s'",
+        )
+        .execute(&mut connection)
+        .await?;
+        connection.ping().await?;
+        Ok(connection)
+    }
+}
+
+/// No answer for long is as good as a broken connection.
+async fn within<T>(
+    patience: Duration,
+    work: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    match timeout(patience, work).await {
+        Ok(done) => done,
+        Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
+    }
+}

@@ -1,0 +1,27 @@
+//! The event log on PostgreSQL: append, load, read, verify, the keys of personal data, and the
+//! runner of read models.
+//!
+//! Owns the schemas `log` and `views` of a service's database. Knows nothing of any business rule,
+//! of gRPC or of the bus.
+
+mod append;
+mod appender;
+mod chain;
+mod context;
+mod draft;
+mod error;
+mod execute;
+mod history;
+mod keys;
+mod log;
+pub mod projection;
+mod retry;
+mod row;
+mod verify;
+
+pub use append::{Append, Appended, NewEvent};
+pub use context::{CommandContext, Loaded, Outcome};
+pub use error::{AppendError, ExecuteError, LogError};
+pub use keys::MasterKey;
+pub use log::Log;
+pub use verify::{Fault, Verdict};

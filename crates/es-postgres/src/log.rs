@@ -1,0 +1,177 @@
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use es::{Recorded, Subject};
+use sqlx::{PgPool, Row as _};
+use tokio::sync::{mpsc, oneshot, watch};
+use uuid::Uuid;
+
+use crate::{
+    Append, AppendError, Appended, LogError, MasterKey,
+    appender::{Appender, Job},
+    keys::Keys,
+    retry,
+    row::{Row, select_events},
+};
+
+/// How many appends may wait. Callers beyond it wait for a place.
+const QUEUE: usize = 8_192;
+
+/// The event log of one service. Clones share everything.
+#[derive(Clone)]
+pub struct Log {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    service: &'static str,
+    pool: PgPool,
+    epoch: Uuid,
+    head: watch::Sender<i64>,
+    queue: mpsc::Sender<Job>,
+    keys: Keys,
+}
+
+impl Log {
+    /// Opens the log of a migrated database and starts its appender, which ends when the last
+    /// clone of the log is dropped.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the appender must outlive any caller, and its end is the end of the queue"
+    )]
+    pub async fn open(
+        pool: PgPool,
+        service: &'static str,
+        master: MasterKey,
+    ) -> Result<Self, LogError> {
+        let row = retry::read(|| {
+            sqlx::query("select position, epoch from log.head order by position desc limit 1")
+                .fetch_one(&pool)
+        })
+        .await?;
+        let head = watch::Sender::new(row.try_get(0)?);
+        let (queue, jobs) = mpsc::channel(QUEUE);
+        let appender = Appender::new(pool.clone(), jobs, head.clone());
+        tokio::spawn(appender.run());
+        Ok(Self {
+            shared: Arc::new(Shared {
+                service,
+                epoch: row.try_get(1)?,
+                head,
+                queue,
+                keys: Keys::new(pool.clone(), &master)?,
+                pool,
+            }),
+        })
+    }
+
+    /// Whose log it is: `planning`.
+    pub fn service(&self) -> &'static str {
+        self.shared.service
+    }
+
+    pub fn pool(&self) -> &PgPool {
+        &self.shared.pool
+    }
+
+    /// Another one after a restore from a backup: positions then mean other events.
+    pub fn epoch(&self) -> Uuid {
+        self.shared.epoch
+    }
+
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.shared.keys
+    }
+
+    /// The newest position this process knows of. Other replicas' appends show after [`Log::read`]
+    /// or [`Log::refresh_head`].
+    pub fn head(&self) -> watch::Receiver<i64> {
+        self.shared.head.subscribe()
+    }
+
+    /// Asks the database for the newest position.
+    pub async fn refresh_head(&self) -> Result<i64, LogError> {
+        let position = retry::read(|| {
+            sqlx::query_scalar("select position from log.head order by position desc limit 1")
+                .fetch_one(self.pool())
+        })
+        .await?;
+        raise(&self.shared.head, position);
+        Ok(position)
+    }
+
+    /// Hands events to the appender. Each append is accepted or refused by itself, in this order.
+    /// A caller that stops waiting changes nothing: what was handed over will be settled.
+    pub async fn append(&self, requests: Vec<Append>) -> Vec<Result<Appended, AppendError>> {
+        let mut answers = Vec::with_capacity(requests.len());
+        for append in requests {
+            let (answer, settled) = oneshot::channel();
+            let claims = append
+                .reservations
+                .iter()
+                .map(|reservation| self.keys().claim(reservation))
+                .collect();
+            // Refused only when the runtime is going down, and then `settled` ends in an error.
+            let _ = self
+                .shared
+                .queue
+                .send(Job::new(append, claims, answer))
+                .await;
+            answers.push(settled);
+        }
+        let mut settled = Vec::with_capacity(answers.len());
+        for answer in answers {
+            settled.push(answer.await.unwrap_or_else(|_| {
+                Err(LogError::Unavailable("appender has ended".to_owned()).into())
+            }));
+        }
+        settled
+    }
+
+    /// Events behind a position, in order. Personal fields are sealed.
+    pub async fn read(&self, after: i64, limit: i64) -> Result<Vec<Recorded>, LogError> {
+        let events = self
+            .rows(after, after.saturating_add(limit))
+            .await?
+            .into_iter()
+            .map(Row::recorded)
+            .collect::<Result<Vec<_>, LogError>>()?;
+        if let Some(last) = events.last() {
+            raise(&self.shared.head, last.position);
+        }
+        Ok(events)
+    }
+
+    pub(crate) async fn rows(&self, after: i64, up_to: i64) -> Result<Vec<Row>, LogError> {
+        let rows = retry::read(|| {
+            sqlx::query(select_events!("log.read($1, $2)"))
+                .bind(after)
+                .bind(up_to)
+                .fetch_all(self.pool())
+        })
+        .await?;
+        Ok(rows.iter().map(Row::read).collect::<Result<_, _>>()?)
+    }
+
+    /// Puts back the personal fields that can still be read; the others stay erased.
+    pub async fn open_personal(&self, events: &mut [Recorded]) -> Result<(), LogError> {
+        self.keys().open(events).await
+    }
+
+    /// Destroys the keys of data subjects, for good: their personal fields read as erased from now
+    /// on, in every replica within a minute. Returns how many keys there were.
+    pub async fn erase(&self, subjects: &[Subject], now: DateTime<Utc>) -> Result<u64, LogError> {
+        self.keys().destroy(subjects, now).await
+    }
+}
+
+/// Raises the known head, never lowers it, and wakes readers only when it rose.
+pub(crate) fn raise(head: &watch::Sender<i64>, position: i64) {
+    head.send_if_modified(|known| {
+        let rises = position > *known;
+        if rises {
+            *known = position;
+        }
+        rises
+    });
+}

@@ -1,0 +1,157 @@
+//! Read models and reactions: whatever follows a log in order and remembers how far it got.
+//!
+//! The effect of an event and the cursor move in one transaction, so a view has applied each event
+//! exactly once, wherever the process died. Any number of replicas may run the same view: the
+//! cursor is compared before it is set, and who comes second lets go.
+
+mod backoff;
+mod cursor;
+mod parked;
+mod prepare;
+mod progress;
+mod react;
+mod rebuild;
+mod retry;
+mod run;
+mod runner;
+mod source;
+mod spans;
+
+use es::{CodecError, Recorded};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+pub use backoff::Backoff;
+pub use cursor::{Cursor, cursor};
+pub use prepare::{prepare, prepare_as};
+pub use progress::{Progress, Reached};
+pub use react::run_reaction;
+pub use rebuild::{discard, switch};
+pub use retry::{retry_parked, retry_parked_reaction};
+pub use run::{run_projection, run_projection_as};
+pub use source::{Batch, OwnLog, Source, SourceError};
+pub use spans::{SPAN_PARENT, trace_parent};
+
+use crate::LogError;
+
+/// A read model: one schema in the service's database.
+pub trait Projection: Send + Sync + 'static {
+    /// Permanent: the name of its schema and of its cursors.
+    const NAME: &'static str;
+    /// The services whose logs it reads.
+    const SOURCES: &'static [&'static str];
+    /// Idempotent DDL with unqualified names: it runs with the view's schema as search path.
+    const SCHEMA: &'static str;
+
+    /// Writes what `events` mean. `tx` has the view's schema as search path; names stay
+    /// unqualified. Events of the own log arrive with their personal fields opened.
+    ///
+    /// Never sees an event of a stream that has a parked one. Must not commit, nor act outside `tx`.
+    fn apply(
+        &self,
+        tx: &mut PgConnection,
+        source: &str,
+        events: &[Recorded],
+    ) -> impl Future<Output = Result<(), ApplyError>> + Send;
+}
+
+/// A rule: an event leads to a command of ours. Runs at least once per event, outside any database
+/// transaction, so what it does must be idempotent by request id.
+pub trait Reaction: Send + Sync + 'static {
+    /// Permanent: the name of its cursors.
+    const NAME: &'static str;
+    const SOURCES: &'static [&'static str];
+
+    fn react(
+        &self,
+        source: &str,
+        event: &Recorded,
+    ) -> impl Future<Output = Result<(), ApplyError>> + Send;
+}
+
+/// Why an event could not be applied. The text is stored and logged: never personal data in it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ApplyError {
+    /// Would have worked at another time: tried again for ever, with back-off.
+    #[error("{0}")]
+    Transient(String),
+    /// Can never work: parked with this reason, and what follows in its stream behind it.
+    #[error("{0}")]
+    Poison(String),
+}
+
+impl From<sqlx::Error> for ApplyError {
+    /// Only faults of the data are the event's; a missing table or right is ours to mend, and
+    /// parking the whole log because of it would help nobody.
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            // The server's message may quote values, so only code and names are kept.
+            sqlx::Error::Database(database) => {
+                let code = database.code().unwrap_or_default();
+                let reason = format!(
+                    "database error {code}, table {}, constraint {}",
+                    database.table().unwrap_or("unknown"),
+                    database.constraint().unwrap_or("none"),
+                );
+                match code.get(..2) {
+                    Some("21" | "22" | "23") => Self::Poison(reason),
+                    _ if code == "P0001" => Self::Poison(reason),
+                    // The author of the view needs the text: it names tables, not people.
+                    Some("42") => Self::Transient(format!("{reason}: {}", database.message())),
+                    _ => Self::Transient(reason),
+                }
+            }
+            sqlx::Error::RowNotFound => Self::Poison("a row the event speaks of is absent".into()),
+            sqlx::Error::Encode(_) | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => {
+                Self::Poison("a value does not fit its column".into())
+            }
+            _ => Self::Transient(error.to_string()),
+        }
+    }
+}
+
+impl From<CodecError> for ApplyError {
+    fn from(error: CodecError) -> Self {
+        Self::Poison(unreadable(&error))
+    }
+}
+
+/// What is wrong and where, without serde's own text: that quotes the value it did not like.
+fn unreadable(error: &CodecError) -> String {
+    match error {
+        CodecError::Shape => error.to_string(),
+        CodecError::Json { source, .. } => {
+            let (kind, column) = (source.classify(), source.column());
+            format!("{error}: {kind:?} error at column {column}")
+        }
+    }
+}
+
+impl From<LogError> for ApplyError {
+    /// A log that is down or damaged is no fault of the event.
+    fn from(error: LogError) -> Self {
+        match &error {
+            LogError::Unavailable(_) | LogError::Corrupt(_) | LogError::Sql(_) => {
+                Self::Transient(error.to_string())
+            }
+            LogError::Erased { .. } | LogError::Invalid(_) => Self::Poison(error.to_string()),
+            LogError::Codec(codec) => Self::Poison(unreadable(codec)),
+        }
+    }
+}
+
+/// Why a runner gave up. Everything else it waits out.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The log was restored from a backup: its positions mean other events now.
+    #[error(
+        "{view} was built from another life of the log of {service} \
+         (epoch {expected}, the log has {found}): it must be rebuilt"
+    )]
+    Epoch {
+        view: String,
+        service: &'static str,
+        expected: Uuid,
+        found: Uuid,
+    },
+}

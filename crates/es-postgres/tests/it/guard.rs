@@ -1,0 +1,140 @@
+//! What nobody may do, and what shows when somebody did it all the same.
+
+use sqlx::{AssertSqlSafe, PgPool};
+
+use crate::{append, assert_whole, log};
+
+async fn run(pool: &PgPool, sql: &str) -> Result<(), Option<String>> {
+    match sqlx::raw_sql(AssertSqlSafe(sql)).execute(pool).await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(error
+            .as_database_error()
+            .and_then(sqlx::error::DatabaseError::code)
+            .map(Into::into)),
+    }
+}
+
+#[tokio::test]
+async fn history_cannot_be_changed() {
+    let (database, log) = log().await;
+    log.append(vec![append("a", 0, "1")]).await;
+    let changes = [
+        "update log.events set payload = ''",
+        "delete from log.events",
+        "truncate log.events",
+        "insert into log.head (position, hash, recorded_at) values (9, decode(repeat('00', 32), 'hex'), now())",
+        "delete from log.head",
+        "set session_replication_role = replica; delete from log.events",
+    ];
+    for sql in changes {
+        // The owner, even a superuser, is refused too.
+        for pool in [log.pool(), &database.pool] {
+            assert_eq!(run(pool, sql).await, Err(Some("42501".to_owned())), "{sql}");
+        }
+    }
+    let not_for_a_service = [
+        "insert into log.events select position + 1, event_id, stream, version + 1, type, \
+         schema_version, occurred_at, recorded_at, null, metadata, payload, hash from log.events",
+        "update log.head set position = 7",
+        "insert into log.reservations values ('a', 'b', 'c')",
+        "delete from log.reservations",
+        "delete from log.keys",
+        "drop table log.events",
+        "alter table log.events disable trigger append_only",
+    ];
+    for sql in not_for_a_service {
+        let refused = run(log.pool(), sql).await;
+        assert_eq!(refused, Err(Some("42501".to_owned())), "{sql}");
+    }
+    run(
+        log.pool(),
+        "create schema timeline; create table timeline.entries (id int)",
+    )
+    .await
+    .unwrap();
+    assert_whole(&log, 1).await;
+}
+
+#[tokio::test]
+async fn tampering_is_named_by_its_position() {
+    const FREE: &str = "alter table log.events disable trigger append_only;";
+    let tampering = [
+        (
+            "update log.events set payload = '{}' where position = 3",
+            3,
+            "content",
+        ),
+        (
+            "update log.events set recorded_at = now() where position = 4",
+            4,
+            "content",
+        ),
+        (
+            "update log.events set request_id = null where position = 5",
+            5,
+            "content",
+        ),
+        ("delete from log.events where position = 6", 6, "missing"),
+        ("delete from log.events where position > 8", 9, "missing"),
+        (
+            "update log.events set hash = decode(repeat('11', 32), 'hex') where position = 10",
+            10,
+            "content",
+        ),
+        (
+            "update log.head set hash = decode(repeat('11', 32), 'hex')",
+            10,
+            "hash",
+        ),
+        (
+            "update log.head set position = 9, hash = (select hash from log.events where position = 9)",
+            10,
+            "behind",
+        ),
+        ("update log.head set position = 12", 11, "missing"),
+    ];
+    let (database, log) = log().await;
+    log.append(
+        (0..10)
+            .map(|n| append(&format!("s{n}"), 0, &format!("r{n}")))
+            .collect(),
+    )
+    .await;
+    for (sql, position, what) in tampering {
+        let mut behind_our_back = database.pool.begin().await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(format!(
+            "create schema if not exists saved; create table saved.events as table log.events; \
+             create table saved.head as table log.head; {FREE} {sql}"
+        )))
+        .execute(&mut *behind_our_back)
+        .await
+        .unwrap();
+        behind_our_back.commit().await.unwrap();
+
+        let fault = log.verify(0, |_| {}).await.unwrap().fault.expect(sql);
+        assert_eq!(fault.position, position, "{sql}");
+        assert!(fault.what.contains(what), "{sql}: {}", fault.what);
+
+        run(
+            &database.pool,
+            "delete from log.events; insert into log.events table saved.events; \
+             update log.head set position = s.position, hash = s.hash from saved.head s; \
+             alter table log.events enable always trigger append_only; drop schema saved cascade",
+        )
+        .await
+        .unwrap();
+        assert_whole(&log, 10).await;
+    }
+    assert_eq!(log.verify(7, |_| {}).await.unwrap().verified, 10);
+}
+
+#[test]
+fn every_service_has_the_same_log() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../migrations");
+    let log = |service: &str| {
+        std::fs::read_to_string(format!("{root}/{service}/0001_expand_log.sql")).unwrap()
+    };
+    for service in ["contacts", "planning", "notifications", "analytics"] {
+        assert!(log(service) == log("accounts"), "{service}");
+    }
+}

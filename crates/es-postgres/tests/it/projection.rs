@@ -1,0 +1,311 @@
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicI64, Ordering},
+};
+
+use es::Recorded;
+use es_postgres::{
+    Log,
+    projection::{
+        ApplyError, OwnLog, Progress, Projection, Reached, Reaction, RunError, cursor, prepare,
+        prepare_as, retry_parked, run_projection_as, run_reaction, switch,
+    },
+};
+use sqlx::PgConnection;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::{card::Card, card::Command, context, id, log};
+
+/// How many events each stream had: wrong as soon as one is applied twice or not at all.
+#[derive(Default)]
+struct Tally {
+    mended: AtomicBool,
+    /// The next batch fails after it was written.
+    fails: AtomicBool,
+}
+
+impl Projection for Tally {
+    const NAME: &'static str = "tally";
+    const SOURCES: &'static [&'static str] = &["accounts"];
+    const SCHEMA: &'static str = "
+        create table if not exists streams (stream text primary key, events bigint not null);
+        create index if not exists streams_by_events on streams (events);
+    ";
+
+    async fn apply(
+        &self,
+        tx: &mut PgConnection,
+        _source: &str,
+        events: &[Recorded],
+    ) -> Result<(), ApplyError> {
+        for event in events {
+            if !self.mended.load(Ordering::Relaxed) && is_bad(event) {
+                return Err(ApplyError::Poison("a bad note".to_owned()));
+            }
+            sqlx::query(
+                "insert into streams values ($1, 1)
+                 on conflict (stream) do update set events = streams.events + 1",
+            )
+            .bind(event.stream.to_string())
+            .execute(&mut *tx)
+            .await?;
+        }
+        if self.fails.swap(false, Ordering::Relaxed) {
+            return Err(ApplyError::Transient("not now".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+fn is_bad(event: &Recorded) -> bool {
+    event.payload.windows(3).any(|text| text == b"bad")
+}
+
+async fn note(log: &Log, card: &str, text: &str) -> i64 {
+    let request = context(&format!("{card} {text}"));
+    let noted = log.execute::<Card>(&request, id(card), Command::Note(text.to_owned()));
+    noted.await.unwrap().position
+}
+
+async fn counts(log: &Log) -> Vec<i64> {
+    sqlx::query_scalar("select events from tally.streams order by events")
+        .fetch_all(log.pool())
+        .await
+        .unwrap()
+}
+
+async fn parked(log: &Log, view: &str) -> Vec<i64> {
+    sqlx::query_scalar("select position from views.parked where name = $1 order by position")
+        .bind(view)
+        .fetch_all(log.pool())
+        .await
+        .unwrap()
+}
+
+/// Runs the view until it has reached `position`.
+async fn run(log: &Log, view: &Arc<Tally>, position: i64) -> Result<Reached, RunError> {
+    run_as(log, "tally", view, position).await
+}
+
+async fn run_as(
+    log: &Log,
+    name: &str,
+    view: &Arc<Tally>,
+    position: i64,
+) -> Result<Reached, RunError> {
+    let progress = watch::Sender::new(Reached::default());
+    let mut reached = progress.subscribe();
+    let cancel = CancellationToken::new();
+    let running = run_projection_as(
+        log.pool().clone(),
+        name,
+        Arc::clone(view),
+        OwnLog::new(log.clone()),
+        progress,
+        cancel.clone(),
+    );
+    let waiting = async {
+        let reached = reached.wait_for(|reached| reached.position >= position);
+        let reached = reached.await.map(|reached| *reached).unwrap_or_default();
+        cancel.cancel();
+        reached
+    };
+    let (ended, reached) = tokio::join!(running, waiting);
+    ended.map(|()| reached)
+}
+
+#[tokio::test]
+async fn every_event_has_its_effect_once() {
+    let (_database, log) = log().await;
+    prepare::<Tally>(log.pool()).await.unwrap();
+    prepare::<Tally>(log.pool()).await.unwrap();
+    let view = Arc::new(Tally::default());
+    for text in ["one", "two", "three"] {
+        note(&log, "1", text).await;
+    }
+    let head = note(&log, "2", "one").await;
+    view.fails.store(true, Ordering::Relaxed);
+    run(&log, &view, head).await.unwrap();
+    assert_eq!(counts(&log).await, [1, 3]);
+
+    let head = note(&log, "2", "two").await;
+    let reached = run(&log, &view, head).await.unwrap();
+    assert_eq!(counts(&log).await, [2, 3]);
+    assert_eq!((reached.position, reached.lag()), (head, 0));
+}
+
+#[tokio::test]
+async fn two_replicas_apply_everything_once() {
+    let (_database, log) = log().await;
+    tokio::try_join!(prepare::<Tally>(log.pool()), prepare::<Tally>(log.pool())).unwrap();
+    let view = Arc::new(Tally::default());
+    let writing = async {
+        for nth in 0..60 {
+            note(&log, &(nth % 3).to_string(), &nth.to_string()).await;
+        }
+    };
+    let (one, other, ()) = tokio::join!(run(&log, &view, 60), run(&log, &view, 60), writing);
+    assert_eq!((one.unwrap().position, other.unwrap().position), (60, 60));
+    assert_eq!(counts(&log).await, [20, 20, 20]);
+}
+
+#[tokio::test]
+async fn a_bad_event_holds_up_its_own_stream_until_it_is_mended() {
+    let (_database, log) = log().await;
+    prepare::<Tally>(log.pool()).await.unwrap();
+    let view = Arc::new(Tally::default());
+    for (card, text) in [("1", "good"), ("1", "bad"), ("2", "good"), ("1", "later")] {
+        note(&log, card, text).await;
+    }
+    let reached = run(&log, &view, 4).await.unwrap();
+    assert_eq!(reached.parked, 1);
+    assert_eq!(counts(&log).await, [1, 1]);
+    assert_eq!(parked(&log, "tally").await, [2, 4]);
+
+    // After a restart, too.
+    note(&log, "1", "still later").await;
+    run(&log, &view, 5).await.unwrap();
+    assert_eq!(parked(&log, "tally").await, [2, 4, 5]);
+
+    let read = async |position: i64| Ok(log.read(position - 1, 1).await?.remove(0));
+    let read = |position| Box::pin(read(position));
+    assert_eq!(
+        retry_parked(log.pool(), view.as_ref(), "accounts", read).await,
+        Ok(0)
+    );
+    view.mended.store(true, Ordering::Relaxed);
+    assert_eq!(
+        retry_parked(log.pool(), view.as_ref(), "accounts", read).await,
+        Ok(3)
+    );
+    note(&log, "1", "last").await;
+    assert_eq!(run(&log, &view, 6).await.unwrap().parked, 0);
+    assert_eq!(counts(&log).await, [1, 5]);
+}
+
+#[tokio::test]
+async fn a_view_is_built_anew_beside_the_live_one() {
+    let (_database, log) = log().await;
+    prepare::<Tally>(log.pool()).await.unwrap();
+    let live = Arc::new(Tally::default());
+    for text in ["good", "bad", "later"] {
+        note(&log, "1", text).await;
+    }
+    run(&log, &live, 3).await.unwrap();
+    assert_eq!(counts(&log).await, [1]);
+
+    let next = Arc::new(Tally::default());
+    next.mended.store(true, Ordering::Relaxed);
+    prepare_as::<Tally>(log.pool(), "tally_next").await.unwrap();
+    assert!(!switch::<Tally>(log.pool(), "tally_next").await.unwrap());
+    run_as(&log, "tally_next", &next, 3).await.unwrap();
+    assert!(switch::<Tally>(log.pool(), "tally_next").await.unwrap());
+    assert_eq!(counts(&log).await, [3]);
+    assert_eq!(parked(&log, "tally").await, [0; 0]);
+
+    note(&log, "1", "last").await;
+    run(&log, &live, 4).await.unwrap();
+    assert_eq!(counts(&log).await, [4]);
+}
+
+#[tokio::test]
+async fn a_view_of_another_life_of_the_log_stops() {
+    let (_database, log) = log().await;
+    prepare::<Tally>(log.pool()).await.unwrap();
+    note(&log, "1", "good").await;
+    sqlx::query("insert into views.cursors values ('tally', 'accounts', $1, 0)")
+        .bind(id("another epoch"))
+        .execute(log.pool())
+        .await
+        .unwrap();
+    let stopped = run(&log, &Arc::new(Tally::default()), 1).await;
+    let Err(RunError::Epoch {
+        expected, found, ..
+    }) = stopped
+    else {
+        panic!("{stopped:?}");
+    };
+    assert_eq!((expected, found), (id("another epoch"), log.epoch()));
+    assert_eq!(counts(&log).await, [0; 0]);
+}
+
+#[tokio::test]
+async fn a_reader_waits_for_every_view_also_in_another_replica() {
+    let (_database, log) = log().await;
+    prepare::<Tally>(log.pool()).await.unwrap();
+    let progress = Progress::default();
+    // This replica's runner never gets there; the other one does.
+    let here = progress.sender("tally", "accounts");
+    let head = note(&log, "1", "good").await;
+    let view = Arc::new(Tally::default());
+    let (reached, ()) = tokio::join!(
+        run(&log, &view, head),
+        progress.wait(log.pool(), "accounts", head)
+    );
+    reached.unwrap();
+    assert_eq!(here.borrow().position, 0);
+    assert_eq!(counts(&log).await, [1]);
+}
+
+/// Counts what it has seen; cannot stand bad notes, and is down at first.
+#[derive(Default)]
+struct Echo {
+    seen: AtomicI64,
+    up: AtomicBool,
+}
+
+impl Reaction for Echo {
+    const NAME: &'static str = "echo";
+    const SOURCES: &'static [&'static str] = &["accounts"];
+
+    async fn react(&self, _source: &str, event: &Recorded) -> Result<(), ApplyError> {
+        if is_bad(event) {
+            return Err(ApplyError::Poison("a bad note".to_owned()));
+        }
+        if event.position == 4 && !self.up.swap(true, Ordering::Relaxed) {
+            return Err(ApplyError::Transient("down".to_owned()));
+        }
+        self.seen.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_reaction_remembers_how_far_it_was() {
+    let (_database, log) = log().await;
+    for (card, text) in [
+        ("1", "good"),
+        ("1", "bad"),
+        ("1", "later"),
+        ("2", "good"),
+        ("3", "good"),
+    ] {
+        note(&log, card, text).await;
+    }
+    let reaction = Arc::new(Echo::default());
+    for head in [5, 6] {
+        let progress = watch::Sender::new(Reached::default());
+        let mut reached = progress.subscribe();
+        let cancel = CancellationToken::new();
+        let running = run_reaction(
+            log.pool().clone(),
+            Arc::clone(&reaction),
+            OwnLog::new(log.clone()),
+            progress,
+            cancel.clone(),
+        );
+        let waiting = async {
+            let reached = reached.wait_for(|reached| reached.position >= head);
+            reached.await.unwrap();
+            cancel.cancel();
+        };
+        let (ended, ()) = tokio::join!(running, waiting);
+        ended.unwrap();
+        let stored = cursor(log.pool(), "echo", "accounts").await.unwrap();
+        assert_eq!(stored.position, head);
+        note(&log, "3", "later").await;
+    }
+    assert_eq!(reaction.seen.load(Ordering::Relaxed), 4);
+    assert_eq!(parked(&log, "echo").await, [2, 3]);
+}

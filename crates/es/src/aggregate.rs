@@ -1,0 +1,104 @@
+use std::fmt::Debug;
+
+use chrono::{DateTime, Utc};
+use serde::{Serialize, de::DeserializeOwned};
+
+/// One consistency boundary: what it remembers, what it can be told, what it then says happened.
+///
+/// Synchronous on purpose. Whatever a decision needs to know of the rest of the world (the time,
+/// a new id, who owns an account) is looked up by the shell and placed in the command.
+///
+/// Laws, tested for every aggregate: `decide` never panics; deciding the same command again after
+/// its events yields no events or a rejection, never other events; `evolve` is total.
+pub trait Aggregate: 'static {
+    type State: Default + Clone + Debug + Send + Sync;
+    type Command: Clone + Debug + Send;
+    /// A serde enum, externally tagged, each variant renamed to its permanent stored name
+    /// (`task.rescheduled`) and holding a struct.
+    type Event: Clone + PartialEq + Debug + Serialize + DeserializeOwned + Send + Sync;
+    type Rejection: Rejection;
+
+    /// First part of the stream's name: `task` in `task-0192…`.
+    const CATEGORY: &'static str;
+
+    /// An empty vector means "already so", which is not an error.
+    fn decide(
+        state: &Self::State,
+        command: Self::Command,
+    ) -> Result<Vec<Self::Event>, Self::Rejection>;
+
+    fn evolve(state: Self::State, event: &Self::Event) -> Self::State;
+
+    /// When it happened in business, where that differs from the time of the command.
+    fn occurred_at(_event: &Self::Event) -> Option<DateTime<Utc>> {
+        None
+    }
+
+    /// Raised when the stored shape of an event changes so that old readers cannot read it.
+    fn schema_version(_event: &Self::Event) -> u16 {
+        1
+    }
+
+    /// Names that this event takes or gives back across all streams of the service.
+    fn reservations(_event: &Self::Event) -> Vec<Reservation> {
+        Vec::new()
+    }
+
+    /// The state folded from a whole history.
+    fn fold<'a>(events: impl IntoIterator<Item = &'a Self::Event>) -> Self::State {
+        events
+            .into_iter()
+            .fold(Self::State::default(), Self::evolve)
+    }
+}
+
+/// A name that at most one stream holds at a time: a login, a phone under claim.
+///
+/// The log keeps only a keyed hash of it, because names are often personal data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reservation {
+    Take { kind: &'static str, name: String },
+    Release { kind: &'static str, name: String },
+}
+
+/// Why a decision was refused.
+pub trait Rejection: std::error::Error + Clone + PartialEq + Send + Sync + 'static {
+    fn kind(&self) -> Kind;
+    /// Stable tag in SCREAMING_SNAKE_CASE: clients and tests match it, never the prose.
+    fn reason(&self) -> &'static str;
+    /// Every field at fault, for [`Kind::Invalid`].
+    fn violations(&self) -> Vec<Violation> {
+        Vec::new()
+    }
+}
+
+/// The five ways a well-formed command can be refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The input itself is wrong; the fields are named.
+    Invalid,
+    /// What the command speaks of does not exist.
+    NotFound,
+    /// What the command would make is there already.
+    AlreadyExists,
+    /// A rule or the present state is against it.
+    FailedPrecondition,
+    /// This actor may not do this.
+    Forbidden,
+}
+
+/// A field and what is wrong with it. Never the value: it may be personal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    pub field: String,
+    pub description: String,
+}
+
+impl Violation {
+    pub fn new(field: impl Into<String>, description: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            description: description.into(),
+        }
+    }
+}

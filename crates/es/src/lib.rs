@@ -1,0 +1,15 @@
+//! The pure half of event sourcing: what an aggregate is, what an event looks like in the log, how
+//! personal data is marked, and the given/when/then language of tests.
+//!
+//! Knows nothing of databases, networks, clocks or randomness: time and ids come in with commands.
+
+mod aggregate;
+mod codec;
+mod envelope;
+pub mod personal;
+pub mod spec;
+
+pub use aggregate::{Aggregate, Kind, Rejection, Reservation, Violation};
+pub use codec::{CodecError, Encoded, decode, encode};
+pub use envelope::{Actor, Metadata, Recorded, StreamId};
+pub use personal::{Personal, Subject};

@@ -1,0 +1,197 @@
+//! What a handler knows of the call it answers.
+
+use std::{sync::Arc, time::Duration};
+
+use api::Command;
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use es::Actor;
+use es_postgres::CommandContext;
+use prost::Message;
+use tokio::time::Instant;
+use tonic::{Request, Status};
+use uuid::Uuid;
+use vocabulary::{Role, StaffId, derived_id};
+
+use crate::{
+    AppError, Principal, Violations,
+    directory::{Scope, Snapshot},
+};
+
+/// A call that was let in. Only the layer can make one, so a handler that has it is authorised.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    /// `kontakty.accounts.v1.AccountsService/GetAccount`
+    pub(crate) method: Arc<str>,
+    pub(crate) principal: Principal,
+    pub(crate) correlation_id: Uuid,
+    pub(crate) traceparent: Option<String>,
+    pub(crate) deadline: Instant,
+}
+
+/// The caller, the moment and what the caller sees. The same from the first line of a handler to
+/// its last.
+#[derive(Clone)]
+pub struct Ctx {
+    pub principal: Principal,
+    pub now: DateTime<Utc>,
+    call: Call,
+    request_id: Option<Uuid>,
+    digest: Option<[u8; 32]>,
+    expected_version: Option<i64>,
+    zone: Tz,
+    scope: Scope,
+    directory: Arc<Snapshot>,
+}
+
+/// Builds the context of a call from what the layer found out.
+pub(crate) fn open<T>(
+    request: Request<T>,
+    now: DateTime<Utc>,
+    zone: Tz,
+    directory: Arc<Snapshot>,
+) -> Result<(Ctx, T), Status> {
+    let (_, mut extensions, message) = request.into_parts();
+    let call = extensions
+        .remove::<Call>()
+        .ok_or_else(|| AppError::Internal("the call did not come through the layer".to_owned()))?;
+    let ctx = Ctx {
+        principal: call.principal.clone(),
+        now,
+        scope: directory.scope(&call.principal),
+        request_id: None,
+        digest: None,
+        expected_version: None,
+        call,
+        zone,
+        directory,
+    };
+    Ok((ctx, message))
+}
+
+/// As [`open`], for a request that changes something: with its id and the digest that binds the
+/// id to this caller, this method and this content.
+pub(crate) fn open_command<T: Command + Message>(
+    request: Request<T>,
+    now: DateTime<Utc>,
+    zone: Tz,
+    directory: Arc<Snapshot>,
+) -> Result<(Ctx, T), Status> {
+    let (mut ctx, message) = open(request, now, zone, directory)?;
+    let mut v = Violations::new();
+    ctx.request_id = v.optional_id("request_id", message.request_id());
+    v.finish()?;
+    ctx.digest = Some(digest(&ctx.call, &message));
+    Ok((ctx, message))
+}
+
+fn digest(call: &Call, message: &impl Message) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    // Lengths first, so that no part can be read as the end of the one before.
+    let caller = serde_json::to_vec(&who(&call.principal)).unwrap_or_default();
+    for part in [call.method.as_bytes(), &caller, &message.encode_to_vec()] {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    }
+    hasher.finalize().into()
+}
+
+/// Who acts, without role and group: a promotion between a call and its retry changes nothing.
+fn who(principal: &Principal) -> Actor {
+    match principal {
+        Principal::Staff { id, .. } => Actor::Staff(id.0),
+        Principal::Gateway { name } => Actor::Gateway(name.clone()),
+        Principal::Service { name } => Actor::Policy(name.clone()),
+        Principal::Anyone => Actor::System,
+    }
+}
+
+impl Ctx {
+    /// What the log needs to know of the call.
+    pub fn command(&self) -> CommandContext {
+        CommandContext {
+            request_id: self.request_id,
+            digest: self.digest,
+            actor: who(&self.principal),
+            on_behalf_of: None,
+            actor_group_id: match &self.principal {
+                Principal::Staff { group_id, .. } => group_id.map(|id| id.0),
+                _ => None,
+            },
+            correlation_id: self.call.correlation_id,
+            causation_id: None,
+            traceparent: self.call.traceparent.clone(),
+            now: self.now,
+            expected_version: self.expected_version,
+        }
+    }
+
+    /// With the version that the caller has seen; 0: any.
+    #[must_use]
+    pub fn expecting(mut self, version: i64) -> Self {
+        self.expected_version = (version != 0).then_some(version);
+        self
+    }
+
+    /// An id for something new.
+    pub fn new_id(&self) -> Uuid {
+        fresh_id()
+    }
+
+    /// The id to record as author. Who is not staff gets an id of its own that nobody else has.
+    pub fn staff_id(&self) -> StaffId {
+        match &self.principal {
+            Principal::Staff { id, .. } => *id,
+            Principal::Gateway { name } => StaffId(derived_id("gateway", name)),
+            Principal::Service { name } => StaffId(derived_id("service", name)),
+            Principal::Anyone => StaffId(Uuid::nil()),
+        }
+    }
+
+    /// `None` for gateways and services.
+    pub fn staff(&self) -> Option<StaffId> {
+        match &self.principal {
+            Principal::Staff { id, .. } => Some(*id),
+            _ => None,
+        }
+    }
+
+    /// The role; services are trusted as administrators, gateways as little as operators.
+    pub fn role(&self) -> Role {
+        match &self.principal {
+            Principal::Staff { role, .. } => *role,
+            Principal::Service { .. } => Role::Administrator,
+            Principal::Gateway { .. } | Principal::Anyone => Role::Operator,
+        }
+    }
+
+    /// Whose accounts, tasks and figures the caller sees.
+    pub fn sees(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// In which dates are days.
+    pub fn zone(&self) -> Tz {
+        self.zone
+    }
+
+    /// Staff and groups as they were when the call came in.
+    pub fn directory(&self) -> &Snapshot {
+        &self.directory
+    }
+
+    pub fn correlation_id(&self) -> Uuid {
+        self.call.correlation_id
+    }
+
+    /// How long the caller still waits: what a call to another service may take.
+    pub fn remaining(&self) -> Duration {
+        self.call.deadline.saturating_duration_since(Instant::now())
+    }
+}
+
+/// The one place where ids are drawn: they rise with time, which keeps indexes compact.
+#[expect(clippy::disallowed_methods, reason = "this is the one place")]
+pub(crate) fn fresh_id() -> Uuid {
+    Uuid::now_v7()
+}

@@ -1,0 +1,381 @@
+use std::collections::{HashMap, HashSet};
+
+use chrono::{DateTime, NaiveDate, Utc};
+use uuid::Uuid;
+use vocabulary::{GroupId, Role, StaffId};
+
+use crate::Principal;
+
+/// A member of staff, dismissed ones included: what they did stays theirs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StaffEntry {
+    pub id: StaffId,
+    pub external_id: String,
+    pub role: Role,
+    /// The present group, or the last one.
+    pub group_id: Option<GroupId>,
+    pub dismissed: bool,
+    pub hired_on: Option<NaiveDate>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupEntry {
+    pub id: GroupId,
+    pub name: String,
+    pub parent_id: Option<GroupId>,
+    pub head_id: Option<StaffId>,
+}
+
+/// From when on somebody was in a group, or in none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Membership {
+    pub staff_id: StaffId,
+    pub from_at: DateTime<Utc>,
+    pub group_id: Option<GroupId>,
+}
+
+/// Whose accounts, tasks and figures somebody sees.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// Everything, the pool included.
+    All,
+    Staff(Vec<StaffId>),
+}
+
+impl Scope {
+    pub fn includes(&self, id: StaffId) -> bool {
+        match self {
+            Self::All => true,
+            Self::Staff(ids) => ids.contains(&id),
+        }
+    }
+
+    /// Whether something with this owner is seen; what nobody owns is seen by those who see all.
+    pub fn includes_owner(&self, owner: Option<StaffId>) -> bool {
+        *self == Self::All || owner.is_some_and(|owner| self.includes(owner))
+    }
+
+    /// For SQL: `$1::uuid[] is null or owner_id = any($1)`.
+    pub fn owners(&self) -> Option<Vec<Uuid>> {
+        match self {
+            Self::All => None,
+            Self::Staff(ids) => Some(ids.iter().map(|id| id.0).collect()),
+        }
+    }
+}
+
+/// Staff and groups at one moment, and the rules of who sees and plans for whom.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    staff: HashMap<StaffId, StaffEntry>,
+    groups: HashMap<GroupId, GroupEntry>,
+    /// In order of time.
+    memberships: HashMap<StaffId, Vec<Membership>>,
+    children: HashMap<GroupId, Vec<GroupId>>,
+}
+
+impl Snapshot {
+    /// `memberships` in order of time.
+    pub fn new(
+        staff: Vec<StaffEntry>,
+        groups: Vec<GroupEntry>,
+        memberships: Vec<Membership>,
+    ) -> Self {
+        let mut snapshot = Self::default();
+        for group in groups {
+            if let Some(parent) = group.parent_id {
+                snapshot.children.entry(parent).or_default().push(group.id);
+            }
+            snapshot.groups.insert(group.id, group);
+        }
+        for membership in memberships {
+            let history = snapshot.memberships.entry(membership.staff_id).or_default();
+            history.push(membership);
+        }
+        snapshot.staff = staff.into_iter().map(|entry| (entry.id, entry)).collect();
+        snapshot
+    }
+
+    pub fn staff(&self, id: StaffId) -> Option<&StaffEntry> {
+        self.staff.get(&id)
+    }
+
+    /// Everybody, dismissed ones included, in no order.
+    pub fn all_staff(&self) -> impl Iterator<Item = &StaffEntry> {
+        self.staff.values()
+    }
+
+    /// Everybody who works here now, in no order.
+    pub fn active_staff(&self) -> impl Iterator<Item = &StaffEntry> {
+        self.staff.values().filter(|entry| !entry.dismissed)
+    }
+
+    pub fn group(&self, id: GroupId) -> Option<&GroupEntry> {
+        self.groups.get(&id)
+    }
+
+    /// All groups in no order.
+    pub fn groups(&self) -> impl Iterator<Item = &GroupEntry> {
+        self.groups.values()
+    }
+
+    /// Where somebody was at a time; before the first record of it, where they were first: imported
+    /// history is older than the import of staff.
+    pub fn group_of(&self, id: StaffId, at: DateTime<Utc>) -> Option<GroupId> {
+        let history = self.memberships.get(&id)?;
+        let begun = history.partition_point(|membership| membership.from_at <= at);
+        history.get(begun.saturating_sub(1))?.group_id
+    }
+
+    /// A group and every group below it.
+    pub fn subtree(&self, id: GroupId) -> Vec<GroupId> {
+        let mut found = vec![id];
+        let mut seen = HashSet::from([id]);
+        let mut next = 0;
+        while let Some(group) = found.get(next) {
+            let below = self.children.get(group).map_or(&[][..], Vec::as_slice);
+            // A cycle must not hang the office.
+            found.extend(below.iter().filter(|child| seen.insert(**child)));
+            next += 1;
+        }
+        found
+    }
+
+    /// Whose accounts, tasks and figures somebody sees (`domain.md`, invariant 11). Which methods
+    /// an operator or analyst may call at all is written in the contract.
+    pub fn scope(&self, principal: &Principal) -> Scope {
+        match principal {
+            Principal::Staff { id, role, .. } => match role {
+                Role::Administrator | Role::Operator | Role::Analyst => Scope::All,
+                Role::Manager => Scope::Staff(vec![*id]),
+                Role::Head => Scope::Staff(self.led_by(*id)),
+            },
+            Principal::Gateway { .. } | Principal::Service { .. } => Scope::All,
+            Principal::Anyone => Scope::Staff(Vec::new()),
+        }
+    }
+
+    /// Who may give whom something to do (invariant 2): a manager to self, a head to self and the
+    /// groups below, an administrator to anyone.
+    pub fn may_plan_for(&self, principal: &Principal, assignee: StaffId) -> bool {
+        match principal {
+            Principal::Staff { id, role, .. } => match role {
+                Role::Administrator => true,
+                Role::Head => self.led_by(*id).contains(&assignee),
+                Role::Manager => *id == assignee,
+                Role::Operator | Role::Analyst => false,
+            },
+            Principal::Service { .. } => true,
+            Principal::Gateway { .. } | Principal::Anyone => false,
+        }
+    }
+
+    /// The groups that somebody leads and every group below them.
+    pub fn groups_led_by(&self, head: StaffId) -> HashSet<GroupId> {
+        self.groups
+            .values()
+            .filter(|group| self.leads(head, group))
+            .flat_map(|group| self.subtree(group.id))
+            .collect()
+    }
+
+    /// The head itself and everybody in the groups it leads and below.
+    fn led_by(&self, head: StaffId) -> Vec<StaffId> {
+        let groups = self.groups_led_by(head);
+        let members = self.staff.values().filter(|entry| {
+            entry.id != head && entry.group_id.is_some_and(|group| groups.contains(&group))
+        });
+        std::iter::once(head)
+            .chain(members.map(|entry| entry.id))
+            .collect()
+    }
+
+    /// The appointed head leads; in a group without one, its member with the role of a head.
+    fn leads(&self, head: StaffId, group: &GroupEntry) -> bool {
+        match group.head_id {
+            Some(appointed) => appointed == head,
+            None => self
+                .staff(head)
+                .is_some_and(|entry| entry.group_id == Some(group.id)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn staff_id(name: &str) -> StaffId {
+        StaffId::of_external(name)
+    }
+
+    fn group_id(name: &str) -> GroupId {
+        GroupId::of_external(name)
+    }
+
+    fn staff(name: &str, role: Role, group: &str) -> StaffEntry {
+        StaffEntry {
+            id: staff_id(name),
+            external_id: name.to_owned(),
+            role,
+            group_id: Some(group_id(group)),
+            dismissed: name == "gone",
+            hired_on: None,
+        }
+    }
+
+    fn group(name: &str, parent: Option<&str>, head: Option<&str>) -> GroupEntry {
+        GroupEntry {
+            id: group_id(name),
+            name: name.to_owned(),
+            parent_id: parent.map(group_id),
+            head_id: head.map(staff_id),
+        }
+    }
+
+    /// Sales with two groups below it, one of which has a group of its own.
+    fn office() -> Snapshot {
+        Snapshot::new(
+            vec![
+                staff("director", Role::Head, "sales"),
+                staff("north-head", Role::Head, "north"),
+                staff("anna", Role::Manager, "north"),
+                staff("boris", Role::Manager, "far-north"),
+                staff("gone", Role::Manager, "far-north"),
+                staff("vera", Role::Manager, "south"),
+                staff("south-head", Role::Head, "south"),
+            ],
+            vec![
+                group("sales", None, Some("director")),
+                group("north", Some("sales"), Some("north-head")),
+                group("far-north", Some("north"), None),
+                group("south", Some("sales"), None),
+            ],
+            Vec::new(),
+        )
+    }
+
+    fn principal(name: &str, role: Role) -> Principal {
+        Principal::Staff {
+            id: staff_id(name),
+            role,
+            group_id: None,
+        }
+    }
+
+    #[track_caller]
+    fn sees(snapshot: &Snapshot, name: &str, role: Role, expected: &[&str]) {
+        let Scope::Staff(mut seen) = snapshot.scope(&principal(name, role)) else {
+            panic!("{name} sees everything");
+        };
+        let mut expected: Vec<_> = expected.iter().map(|name| staff_id(name)).collect();
+        seen.sort();
+        expected.sort();
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn a_manager_sees_and_plans_for_nobody_else() {
+        let office = office();
+        sees(&office, "anna", Role::Manager, &["anna"]);
+        let anna = principal("anna", Role::Manager);
+        assert!(office.may_plan_for(&anna, staff_id("anna")));
+        assert!(!office.may_plan_for(&anna, staff_id("boris")));
+    }
+
+    #[test]
+    fn a_head_sees_the_groups_below_and_who_left_them_by_dismissal() {
+        let office = office();
+        let north = ["north-head", "anna", "boris", "gone"];
+        sees(&office, "north-head", Role::Head, &north);
+        let everyone = [&north[..], &["director", "vera", "south-head"]].concat();
+        sees(&office, "director", Role::Head, &everyone);
+
+        let head = principal("north-head", Role::Head);
+        assert!(office.may_plan_for(&head, staff_id("north-head")));
+        assert!(office.may_plan_for(&head, staff_id("boris")));
+        assert!(!office.may_plan_for(&head, staff_id("vera")));
+        assert!(!office.may_plan_for(&head, staff_id("director")));
+    }
+
+    #[test]
+    fn a_group_without_an_appointed_head_is_led_by_its_head_by_role() {
+        let office = office();
+        sees(&office, "south-head", Role::Head, &["south-head", "vera"]);
+        sees(&office, "stranger", Role::Head, &["stranger"]);
+    }
+
+    #[test]
+    fn the_others_see_everything_or_nothing() {
+        let office = office();
+        for role in [Role::Administrator, Role::Operator, Role::Analyst] {
+            assert_eq!(office.scope(&principal("any", role)), Scope::All);
+        }
+        let service = Principal::Service {
+            name: "planning".to_owned(),
+        };
+        assert_eq!(office.scope(&service), Scope::All);
+        assert!(office.may_plan_for(&service, staff_id("anna")));
+        assert!(office.may_plan_for(&principal("a", Role::Administrator), staff_id("anna")));
+        for role in [Role::Operator, Role::Analyst] {
+            assert!(!office.may_plan_for(&principal("anna", role), staff_id("anna")));
+        }
+        let nobody = office.scope(&Principal::Anyone);
+        assert_eq!(nobody.owners(), Some(Vec::new()));
+        assert!(!nobody.includes_owner(None));
+        assert!(Scope::All.includes_owner(None));
+        assert!(!office.may_plan_for(&Principal::Anyone, staff_id("anna")));
+    }
+
+    #[test]
+    fn a_cycle_of_groups_does_not_hang() {
+        let groups = vec![
+            group("a", Some("b"), Some("anna")),
+            group("b", Some("a"), None),
+        ];
+        let snapshot = Snapshot::new(Vec::new(), groups, Vec::new());
+        let a = group_id("a");
+        assert_eq!(snapshot.subtree(a), [a, group_id("b")]);
+    }
+
+    #[test]
+    fn a_fact_counts_for_the_group_of_its_time() {
+        let at = |text: &str| {
+            format!("{text}T00:00:00Z")
+                .parse::<DateTime<Utc>>()
+                .unwrap()
+        };
+        let since = |from: &str, group: Option<&str>| Membership {
+            staff_id: staff_id("anna"),
+            from_at: at(from),
+            group_id: group.map(group_id),
+        };
+        let history = vec![
+            since("2026-02-01", Some("north")),
+            since("2026-03-01", Some("south")),
+            since("2026-04-01", None),
+        ];
+        let snapshot = Snapshot::new(Vec::new(), Vec::new(), history);
+        let group_at = |day| snapshot.group_of(staff_id("anna"), at(day));
+        assert_eq!(group_at("2026-01-15"), Some(group_id("north")), "before");
+        assert_eq!(group_at("2026-02-28"), Some(group_id("north")));
+        assert_eq!(group_at("2026-03-01"), Some(group_id("south")), "from on");
+        assert_eq!(group_at("2026-05-01"), None);
+        assert_eq!(snapshot.group_of(staff_id("boris"), at("2026-03-01")), None);
+    }
+
+    #[test]
+    fn dismissed_staff_are_known_but_not_active() {
+        let office = office();
+        assert!(office.staff(staff_id("gone")).unwrap().dismissed);
+        assert!(
+            office
+                .active_staff()
+                .all(|entry| entry.external_id != "gone")
+        );
+        assert_eq!(
+            office.all_staff().count(),
+            office.active_staff().count() + 1
+        );
+    }
+}

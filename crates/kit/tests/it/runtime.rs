@@ -1,0 +1,146 @@
+use std::time::Duration;
+
+use api::common::Position;
+use kit::{AppError, Principal, StartError};
+use serde_json::json;
+use vocabulary::{AccountId, GroupId, Role, StaffId};
+
+use crate::office::{Office, open_on_an_empty_database, record};
+
+const HEAD: &str = "head";
+const ANNA: &str = "anna";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_accounts_recorded_a_moment_ago_is_known_to_contacts() {
+    let office = Office::start().await;
+    let group = GroupId::of_external("north");
+    for (name, role) in [(HEAD, "head"), (ANNA, "manager")] {
+        let hired = json!({"external_id": name, "role": role, "group_id": group,
+                           "hired_on": "2026-01-12", "name": {"$personal": "staff:x"}});
+        let id = StaffId::of_external(name);
+        record(
+            &office.accounts.log,
+            ("staff", id.0, 0),
+            "staff.hired",
+            hired,
+        )
+        .await;
+    }
+    let formed = json!({"name": "North"});
+    record(
+        &office.accounts.log,
+        ("group", group.0, 0),
+        "group.formed",
+        formed,
+    )
+    .await;
+    let (head, anna) = (StaffId::of_external(HEAD), StaffId::of_external(ANNA));
+    let appointed = json!({"head_id": head});
+    let stream = ("group", group.0, 1);
+    record(
+        &office.accounts.log,
+        stream,
+        "group.head_appointed",
+        appointed,
+    )
+    .await;
+    let account = AccountId::of_external("mill");
+    let registered = json!({"owner_id": anna, "type": "plant", "new_field": 1});
+    let stream = ("account", account.0, 0);
+    record(
+        &office.accounts.log,
+        stream,
+        "account.prospect_registered",
+        registered,
+    )
+    .await;
+
+    // Through the bus or from accounts itself, whichever is faster: no waiting in between.
+    let known = office
+        .contacts
+        .known_account(account)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(known.owner_id, Some(anna));
+    let nobody = StaffId::of_external("nobody");
+    assert_eq!(office.contacts.known_staff(nobody).await.unwrap(), None);
+    let unknown = AccountId::of_external("unknown");
+    assert_eq!(office.contacts.known_account(unknown).await.unwrap(), None);
+
+    let snapshot = office.contacts.directory.snapshot();
+    let principal = Principal::Staff {
+        id: head,
+        role: Role::Head,
+        group_id: None,
+    };
+    assert!(snapshot.scope(&principal).includes(anna));
+    assert_eq!(snapshot.staff(anna).unwrap().external_id, ANNA);
+    assert_eq!(
+        snapshot.group_of(anna, "2026-01-12T00:00:00Z".parse().unwrap()),
+        Some(group)
+    );
+    office.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_waits_for_what_it_has_written_and_not_for_ever() {
+    let office = Office::start().await;
+    let account = AccountId::of_external("mill");
+    let anna = StaffId::of_external(ANNA);
+    let registered = json!({"owner_id": anna});
+    let stream = ("account", account.0, 0);
+    let log = &office.accounts.log;
+    record(log, stream, "account.prospect_registered", registered).await;
+    let stream = ("account", account.0, 1);
+    let position = record(log, stream, "account.returned_to_pool", json!({})).await;
+
+    let at = |service: &str, position| Position {
+        service: service.to_owned(),
+        position,
+    };
+    let limit = Duration::from_secs(30);
+    for service in [&office.accounts, &office.contacts] {
+        service
+            .views
+            .reached(&[at("accounts", position)], limit)
+            .await
+            .unwrap();
+        let entry = service.directory.account(account).await.unwrap().unwrap();
+        assert_eq!(entry.owner_id, None);
+    }
+    let soon = Duration::from_millis(50);
+    let beyond = office
+        .contacts
+        .views
+        .reached(&[at("accounts", position + 1)], soon)
+        .await;
+    assert!(matches!(beyond, Err(AppError::ViewBehind)));
+    let wrong = office
+        .contacts
+        .views
+        .reached(&[at("sales", 1), at("accounts", -1)], soon)
+        .await;
+    assert!(matches!(wrong, Err(AppError::Invalid(faults)) if faults.len() == 2));
+
+    let opened = office
+        .contacts
+        .opened_event("accounts", position)
+        .await
+        .unwrap();
+    assert_eq!(opened.event_type, "account.returned_to_pool");
+    assert_eq!(office.node.peers.head("accounts").await.unwrap(), position);
+    office.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_does_not_start_on_a_database_that_is_not_migrated() {
+    let refused = open_on_an_empty_database().await.err();
+    assert!(matches!(
+        refused,
+        Some(StartError::NotMigrated {
+            service: "accounts",
+            version: 1
+        })
+    ));
+}

@@ -1,0 +1,21 @@
+//! Ids and value types that all services share. Pure; each type refuses what it cannot mean.
+
+mod email;
+mod ids;
+mod money;
+mod next_step;
+mod period;
+mod phone;
+mod terms;
+mod text;
+
+pub use email::{Email, InvalidEmail};
+pub use ids::{
+    AccountId, GroupId, InteractionId, OrderId, PersonId, ReminderId, StaffId, TaskId, derived_id,
+};
+pub use money::{InvalidMoney, Money};
+pub use next_step::{Deadline, InvalidDeadline, NextStep, next_step_faults};
+pub use period::{InvalidPeriod, Period, parse_instant};
+pub use phone::{InvalidPhone, PhoneNumber};
+pub use terms::{Direction, InteractionKind, Outcome, Role, TaskKind, UnknownTerm};
+pub use text::{fold_for_search, normalise};

@@ -1,0 +1,347 @@
+use es::{Personal, spec::given};
+use vocabulary::{Email, PhoneNumber};
+
+use super::*;
+use crate::card;
+
+fn id() -> AccountId {
+    AccountId::of_external("acc-1001")
+}
+
+fn owner(external_id: &str) -> Owner {
+    Owner {
+        id: StaffId::of_external(external_id),
+        group_id: Some(GroupId::of_external("a")),
+    }
+}
+
+fn at(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+fn vector() -> Card {
+    Card {
+        name: "ООО «Вектор-Строй»".to_owned(),
+        phones: vec![PhoneNumber::parse("8 900 000-01-15").unwrap()],
+        city: "Миасс".to_owned(),
+        ..Card::default()
+    }
+}
+
+fn registration(owner: Option<Owner>) -> Registration {
+    Registration {
+        id: id(),
+        external_id: Some("acc-1001".to_owned()),
+        card: vector(),
+        owner,
+        registered_at: at("2025-06-16T09:00:00Z"),
+    }
+}
+
+fn registered(owner: Option<Owner>) -> Event {
+    Event::ProspectRegistered(ProspectRegistered {
+        external_id: Some("acc-1001".to_owned()),
+        details: Details::of(id(), vector()),
+        owner_id: owner.map(|owner| owner.id),
+        owner_group_id: owner.and_then(|owner| owner.group_id),
+        registered_at: at("2025-06-16T09:00:00Z"),
+    })
+}
+
+fn order(external_id: &str) -> Order {
+    Order {
+        id: OrderId::of_external(external_id),
+        external_id: Some(external_id.to_owned()),
+        amount: Money::try_new(18_000_000, "RUB").unwrap(),
+        ordered_at: at("2026-05-05T11:00:00Z"),
+        owner: Some(owner("s-12")),
+    }
+}
+
+fn ordered(external_id: &str) -> Event {
+    Event::OrderRegistered(OrderRegistered {
+        order_id: OrderId::of_external(external_id),
+        external_id: Some(external_id.to_owned()),
+        amount: Money::try_new(18_000_000, "RUB").unwrap(),
+        ordered_at: at("2026-05-05T11:00:00Z"),
+        owner_id: Some(owner("s-12").id),
+        owner_group_id: owner("s-12").group_id,
+    })
+}
+
+fn converted(external_id: &str) -> Event {
+    Event::ConvertedToClient(ConvertedToClient {
+        order_id: OrderId::of_external(external_id),
+        converted_at: at("2026-05-05T11:00:00Z"),
+    })
+}
+
+fn transfer_to(external_id: &str, from: Option<&str>) -> Command {
+    Command::Transfer {
+        from: from.map(StaffId::of_external),
+        to: owner(external_id),
+        reason: "увольнение".to_owned(),
+    }
+}
+
+fn transferred(from: &str, to: &str) -> Event {
+    Event::OwnershipTransferred(OwnershipTransferred {
+        from_owner_id: owner(from).id,
+        to_owner_id: owner(to).id,
+        to_owner_group_id: owner(to).group_id,
+        reason: "увольнение".to_owned(),
+    })
+}
+
+#[test]
+fn a_prospect_is_registered_once() {
+    given::<Account>([])
+        .when(Command::Register(registration(None)))
+        .then([registered(None)]);
+    given::<Account>([])
+        .when(Command::Register(registration(Some(owner("s-11")))))
+        .then([registered(Some(owner("s-11")))]);
+    given::<Account>([registered(None)])
+        .when(Command::Register(registration(None)))
+        .then_rejected(Rejection::Exists);
+}
+
+#[test]
+fn a_card_has_a_name_and_a_way_to_be_reached() {
+    let Err(Rejection::Incomplete(violations)) = Account::decide(
+        &State::default(),
+        Command::Register(Registration {
+            card: Card::default(),
+            ..registration(None)
+        }),
+    ) else {
+        panic!("an empty card")
+    };
+    let fields: Vec<_> = violations.iter().map(|fault| &*fault.field).collect();
+    assert_eq!(fields, ["name", "phones"]);
+
+    let only_mail = Card {
+        phones: Vec::new(),
+        emails: vec![Email::parse("v.sokolova@example.org").unwrap()],
+        ..vector()
+    };
+    let outcome = Account::decide(
+        &State::default(),
+        Command::Register(Registration {
+            card: only_mail,
+            ..registration(None)
+        }),
+    );
+    assert!(outcome.is_ok());
+}
+
+#[test]
+fn only_what_differs_is_recorded() {
+    let change = |changes| Command::ChangeDetails { id: id(), changes };
+    given::<Account>([registered(None)])
+        .when(change(Changes {
+            name: Some(vector().name),
+            phones: Some(vector().phones),
+            city: Some("Миасс".to_owned()),
+            address: Some(String::new()),
+            ..Changes::default()
+        }))
+        .then_nothing();
+    given::<Account>([registered(None)])
+        .when(change(Changes {
+            name: Some(vector().name),
+            city: Some("Челябинск".to_owned()),
+            address: Some("пр. Ленина, 1".to_owned()),
+            ..Changes::default()
+        }))
+        .then([Event::DetailsChanged(Details {
+            city: Some("Челябинск".to_owned()),
+            address: Some(Personal::new(
+                card::subject(id()),
+                "пр. Ленина, 1".to_owned(),
+            )),
+            ..Details::default()
+        })]);
+    given::<Account>([registered(None)])
+        .when(change(Changes {
+            city: Some(String::new()),
+            ..Changes::default()
+        }))
+        .then([Event::DetailsChanged(Details {
+            city: Some(String::new()),
+            ..Details::default()
+        })]);
+}
+
+#[test]
+fn the_last_way_to_be_reached_cannot_be_taken_away() {
+    let change = Command::ChangeDetails {
+        id: id(),
+        changes: Changes {
+            phones: Some(Vec::new()),
+            ..Changes::default()
+        },
+    };
+    let outcome = Account::decide(&Account::fold(&[registered(None)]), change);
+    assert!(matches!(outcome, Err(Rejection::Incomplete(_))));
+}
+
+#[test]
+fn only_an_account_of_the_pool_is_assigned() {
+    let assigned = Event::OwnerAssigned(OwnerAssigned {
+        owner_id: owner("s-11").id,
+        owner_group_id: owner("s-11").group_id,
+    });
+    let assign = Command::AssignOwner { to: owner("s-11") };
+    given::<Account>([])
+        .when(assign.clone())
+        .then_rejected(Rejection::Unknown);
+    given::<Account>([registered(None)])
+        .when(assign.clone())
+        .then([assigned]);
+    given::<Account>([registered(Some(owner("s-11")))])
+        .when(assign.clone())
+        .then_nothing();
+    given::<Account>([registered(Some(owner("s-12")))])
+        .when(assign)
+        .then_rejected(Rejection::AlreadyOwned);
+}
+
+#[test]
+fn a_hand_over_names_both_sides() {
+    let owned = registered(Some(owner("s-11")));
+    given::<Account>([owned.clone()])
+        .when(transfer_to("s-12", None))
+        .then([transferred("s-11", "s-12")]);
+    given::<Account>([owned.clone()])
+        .when(transfer_to("s-12", Some("s-11")))
+        .then([transferred("s-11", "s-12")]);
+    given::<Account>([owned.clone(), transferred("s-11", "s-12")])
+        .when(transfer_to("s-12", Some("s-11")))
+        .then_nothing();
+    given::<Account>([owned, transferred("s-11", "s-13")])
+        .when(transfer_to("s-12", Some("s-11")))
+        .then_rejected(Rejection::OwnerChanged);
+    given::<Account>([registered(None)])
+        .when(transfer_to("s-12", None))
+        .then_rejected(Rejection::InPool);
+}
+
+#[test]
+fn the_pool_takes_an_account_once() {
+    let back = Command::ReturnToPool {
+        reason: "не дозвонились".to_owned(),
+    };
+    given::<Account>([registered(Some(owner("s-11")))])
+        .when(back.clone())
+        .then([Event::ReturnedToPool(ReturnedToPool {
+            from_owner_id: owner("s-11").id,
+            reason: "не дозвонились".to_owned(),
+        })]);
+    given::<Account>([registered(None)])
+        .when(back)
+        .then_nothing();
+}
+
+#[test]
+fn the_first_order_makes_a_client_and_no_other_does() {
+    let first = [ordered("З-0001"), converted("З-0001")];
+    let register = |id| Command::RegisterOrder(order(id));
+    let owned = || registered(Some(owner("s-12")));
+    given::<Account>([owned()])
+        .when(register("З-0001"))
+        .then(first.clone());
+    given::<Account>([owned()].into_iter().chain(first.clone()))
+        .when(register("З-0001"))
+        .then_nothing();
+    given::<Account>([owned()].into_iter().chain(first))
+        .when(register("З-0002"))
+        .then([ordered("З-0002")]);
+}
+
+#[test]
+fn a_cancelled_order_keeps_the_client() {
+    let cancel = |id| Command::CancelOrder {
+        order_id: OrderId::of_external(id),
+        reason: "передумали".to_owned(),
+    };
+    let cancelled = Event::OrderCancelled(OrderCancelled {
+        order_id: OrderId::of_external("З-0001"),
+        reason: "передумали".to_owned(),
+    });
+    let history = [registered(None), ordered("З-0001"), converted("З-0001")];
+    given::<Account>(history.clone())
+        .when(cancel("З-0009"))
+        .then_rejected(Rejection::OrderUnknown);
+    given::<Account>(history.clone())
+        .when(cancel("З-0001"))
+        .then([cancelled.clone()]);
+
+    let after = || history.clone().into_iter().chain([cancelled.clone()]);
+    given::<Account>(after())
+        .when(cancel("З-0001"))
+        .then_nothing();
+    given::<Account>(after())
+        .when(Command::RegisterOrder(order("З-0001")))
+        .then_nothing();
+    given::<Account>(after())
+        .when(Command::RegisterOrder(order("З-0002")))
+        .then([ordered("З-0002")]);
+}
+
+#[test]
+fn an_erased_card_can_still_be_worked_with() {
+    let erased = Event::ProspectRegistered(ProspectRegistered {
+        external_id: None,
+        details: Details {
+            name: Some(Personal::Erased {
+                subject: card::subject(id()),
+            }),
+            phones: Some(Personal::Erased {
+                subject: card::subject(id()),
+            }),
+            ..Details::default()
+        },
+        owner_id: Some(owner("s-11").id),
+        owner_group_id: None,
+        registered_at: at("2025-06-16T09:00:00Z"),
+    });
+    given::<Account>([erased.clone()])
+        .when(transfer_to("s-12", None))
+        .then([transferred("s-11", "s-12")]);
+    given::<Account>([erased])
+        .when(Command::ChangeDetails {
+            id: id(),
+            changes: Changes {
+                city: Some("Миасс".to_owned()),
+                ..Changes::default()
+            },
+        })
+        .then([Event::DetailsChanged(Details {
+            city: Some("Миасс".to_owned()),
+            ..Details::default()
+        })]);
+}
+
+#[test]
+fn business_time_is_that_of_the_fact() {
+    assert_eq!(
+        Account::occurred_at(&registered(None)),
+        Some(at("2025-06-16T09:00:00Z"))
+    );
+    assert_eq!(
+        Account::occurred_at(&converted("З-0001")),
+        Account::occurred_at(&ordered("З-0001"))
+    );
+    assert_eq!(Account::occurred_at(&transferred("s-11", "s-12")), None);
+}
+
+#[test]
+fn an_order_number_is_used_once() {
+    let taken = Reservation::Take {
+        kind: "order",
+        name: "З-0001".to_owned(),
+    };
+    assert_eq!(Account::reservations(&ordered("З-0001")), [taken]);
+    assert_eq!(Account::reservations(&registered(None)), []);
+}

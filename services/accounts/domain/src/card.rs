@@ -1,0 +1,194 @@
+//! What is known of a company: as people enter it, and as events keep it.
+
+use std::fmt;
+
+use es::{Personal, Subject, Violation};
+use serde::{Deserialize, Serialize};
+use vocabulary::{AccountId, Email, PhoneNumber};
+
+/// A card as it comes in: normalised, empty where nothing is known.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Card {
+    pub name: String,
+    pub kind: String,
+    pub phones: Vec<PhoneNumber>,
+    pub emails: Vec<Email>,
+    pub city: String,
+    pub region: String,
+    pub address: String,
+    pub industry: String,
+    pub project: String,
+    pub source: String,
+}
+
+/// New values of some fields; absent ones stay.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    pub name: Option<String>,
+    pub kind: Option<String>,
+    pub phones: Option<Vec<PhoneNumber>>,
+    pub emails: Option<Vec<Email>>,
+    pub city: Option<String>,
+    pub region: Option<String>,
+    pub address: Option<String>,
+    pub industry: Option<String>,
+    pub project: Option<String>,
+    pub source: Option<String>,
+}
+
+/// Never the values: they would end up in a log file.
+impl fmt::Debug for Card {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Card(…)")
+    }
+}
+
+impl fmt::Debug for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Changes(…)")
+    }
+}
+
+/// The same in events. In a registration an absent field is unknown, in a change it stays;
+/// an empty value says that it was taken away.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Details {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Personal<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phones: Option<Personal<Vec<PhoneNumber>>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub emails: Option<Personal<Vec<Email>>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Personal<String>>,
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub city: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub industry: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+}
+
+/// Whose key a company's data is under.
+pub fn subject(id: AccountId) -> Subject {
+    Subject::new("account", id.0)
+}
+
+impl Details {
+    /// Everything that is known, nothing that is not.
+    pub fn of(id: AccountId, card: Card) -> Self {
+        let subject = subject(id);
+        Self {
+            name: personal(&subject, card.name),
+            phones: personal_list(&subject, card.phones),
+            emails: personal_list(&subject, card.emails),
+            address: personal(&subject, card.address),
+            kind: known(card.kind),
+            city: known(card.city),
+            region: known(card.region),
+            industry: known(card.industry),
+            project: known(card.project),
+            source: known(card.source),
+        }
+    }
+
+    /// Of `changes`, what differs from this.
+    #[must_use]
+    pub fn differing(&self, id: AccountId, changes: Changes) -> Self {
+        let subject = subject(id);
+        Self {
+            name: differing_personal(&subject, self.name.as_ref(), changes.name),
+            phones: differing_personal(&subject, self.phones.as_ref(), changes.phones),
+            emails: differing_personal(&subject, self.emails.as_ref(), changes.emails),
+            address: differing_personal(&subject, self.address.as_ref(), changes.address),
+            kind: differing(self.kind.as_ref(), changes.kind),
+            city: differing(self.city.as_ref(), changes.city),
+            region: differing(self.region.as_ref(), changes.region),
+            industry: differing(self.industry.as_ref(), changes.industry),
+            project: differing(self.project.as_ref(), changes.project),
+            source: differing(self.source.as_ref(), changes.source),
+        }
+    }
+
+    /// This with the fields of `newer` that are there.
+    #[must_use]
+    pub fn changed_by(self, newer: &Self) -> Self {
+        Self {
+            name: newer.name.clone().or(self.name),
+            phones: newer.phones.clone().or(self.phones),
+            emails: newer.emails.clone().or(self.emails),
+            address: newer.address.clone().or(self.address),
+            kind: newer.kind.clone().or(self.kind),
+            city: newer.city.clone().or(self.city),
+            region: newer.region.clone().or(self.region),
+            industry: newer.industry.clone().or(self.industry),
+            project: newer.project.clone().or(self.project),
+            source: newer.source.clone().or(self.source),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// A company has a name and can be reached, by phone or by e-mail. What is erased is no fault.
+    pub fn faults(&self) -> Vec<Violation> {
+        let mut faults = Vec::new();
+        if is_blank(self.name.as_ref(), String::is_empty) {
+            faults.push(Violation::new("name", "must not be empty"));
+        }
+        if is_blank(self.phones.as_ref(), Vec::is_empty)
+            && is_blank(self.emails.as_ref(), Vec::is_empty)
+        {
+            faults.push(Violation::new(
+                "phones",
+                "must hold a phone, or emails an e-mail",
+            ));
+        }
+        faults
+    }
+}
+
+fn is_blank<T>(value: Option<&Personal<T>>, empty: impl Fn(&T) -> bool) -> bool {
+    match value {
+        None => true,
+        Some(Personal::Known { value, .. }) => empty(value),
+        Some(Personal::Erased { .. }) => false,
+    }
+}
+
+fn known(text: String) -> Option<String> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
+fn personal(subject: &Subject, text: String) -> Option<Personal<String>> {
+    known(text).map(|text| Personal::new(subject.clone(), text))
+}
+
+fn personal_list<T>(subject: &Subject, items: Vec<T>) -> Option<Personal<Vec<T>>> {
+    Some(items)
+        .filter(|items| !items.is_empty())
+        .map(|items| Personal::new(subject.clone(), items))
+}
+
+fn differing(now: Option<&String>, new: Option<String>) -> Option<String> {
+    new.filter(|new| now.map_or("", String::as_str) != new)
+}
+
+fn differing_personal<T: Default + PartialEq>(
+    subject: &Subject,
+    now: Option<&Personal<T>>,
+    new: Option<T>,
+) -> Option<Personal<T>> {
+    new.filter(|new| match now {
+        None => *new != T::default(),
+        Some(now) => now.get() != Some(new),
+    })
+    .map(|new| Personal::new(subject.clone(), new))
+}

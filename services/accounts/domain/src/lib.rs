@@ -1,0 +1,14 @@
+//! What the accounts service decides: who works here and in which group, which companies there
+//! are, who owns them, what they ordered.
+//!
+//! Knows nothing of storage, transport, time or the other services.
+
+#![deny(
+    clippy::wildcard_enum_match_arm,
+    clippy::match_wildcard_for_single_variants
+)]
+
+pub mod account;
+pub mod card;
+pub mod group;
+pub mod staff;

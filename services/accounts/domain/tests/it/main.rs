@@ -1,0 +1,6 @@
+//! Laws that hold for every aggregate of accounts, and the stored form of every event.
+
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod laws;

@@ -1,0 +1,239 @@
+//! Companies: what can be done with them and what can be asked of them. Handlers read the request
+//! and word the answer; what takes more than that has a file of its own.
+
+mod cards;
+mod commands;
+mod transfer;
+
+use api::accounts::{
+    AssignOwnerRequest, AssignOwnerResponse, CancelOrderRequest, CancelOrderResponse,
+    ChangeAccountDetailsRequest, ChangeAccountDetailsResponse, GetAccountRequest,
+    GetAccountResponse, GetOwnershipHistoryRequest, GetOwnershipHistoryResponse,
+    ImportAccountsRequest, ImportAccountsResponse, ImportOrdersRequest, ImportOrdersResponse,
+    Lifecycle, ListAccountsRequest, ListAccountsResponse, RegisterOrderRequest,
+    RegisterOrderResponse, RegisterProspectRequest, RegisterProspectResponse, ReturnToPoolRequest,
+    ReturnToPoolResponse, TransferAccountsRequest, TransferAccountsResponse,
+    accounts_service_server::AccountsService,
+};
+use kit::{AppError, Ctx, Service, Violations, fingerprint};
+use tonic::{Request, Response, Status};
+use vocabulary::AccountId;
+
+use crate::{
+    import,
+    views::{
+        companies::{self, Filter, PageKey},
+        ownership,
+    },
+    wire::{self, MAX_NAME, checked},
+};
+
+pub(crate) use cards::{MAX_PLACE, phone_or_email};
+
+pub(crate) struct Accounts {
+    service: Service,
+}
+
+impl Accounts {
+    pub(crate) fn new(service: &Service) -> Self {
+        Self {
+            service: service.clone(),
+        }
+    }
+
+    async fn get(&self, ctx: &Ctx, id: AccountId) -> Result<GetAccountResponse, AppError> {
+        self.service.visible_account(ctx, id).await?;
+        let pool = self.service.pool();
+        let company = companies::find(pool, id)
+            .await?
+            // Owners are known a moment earlier than cards: to this caller it is not there yet.
+            .ok_or(AppError::NotFound { what: "account" })?;
+        let orders = companies::orders_of(pool, id).await?;
+        Ok(GetAccountResponse {
+            account: Some(wire::account(company, orders)),
+        })
+    }
+
+    async fn list(
+        &self,
+        ctx: &Ctx,
+        mut req: ListAccountsRequest,
+    ) -> Result<ListAccountsResponse, AppError> {
+        let filter = filter(ctx, &req)?;
+        let page_request = req.page.take();
+        req.min_positions.clear();
+        let page = self.service.page(&page_request, fingerprint(&req))?;
+        let pool = self.service.pool();
+        let after = page.after::<PageKey>();
+        let mut rows = companies::page(pool, &filter, after, page.fetch()).await?;
+        let next_page_token = page.cut(&mut rows, |row| (row.name_sort.clone(), row.account_id));
+        let total = if req.count {
+            companies::count(pool, &filter).await?
+        } else {
+            0
+        };
+        let accounts = rows.into_iter().map(|row| wire::account(row, Vec::new()));
+        Ok(ListAccountsResponse {
+            accounts: accounts.collect(),
+            next_page_token,
+            total,
+        })
+    }
+
+    async fn history(
+        &self,
+        ctx: &Ctx,
+        id: AccountId,
+    ) -> Result<GetOwnershipHistoryResponse, AppError> {
+        self.service.visible_account(ctx, id).await?;
+        let spans = ownership::history(self.service.pool(), id).await?;
+        Ok(GetOwnershipHistoryResponse {
+            ownerships: spans.iter().map(wire::ownership).collect(),
+        })
+    }
+}
+
+fn filter(ctx: &Ctx, req: &ListAccountsRequest) -> Result<Filter, AppError> {
+    let mut v = Violations::new();
+    let client = match Lifecycle::try_from(req.lifecycle) {
+        Ok(Lifecycle::Unspecified) => None,
+        Ok(Lifecycle::Prospect) => Some(false),
+        Ok(Lifecycle::Client) => Some(true),
+        Err(_) => {
+            v.add("lifecycle", "must be prospect or client");
+            None
+        }
+    };
+    let owner = v.optional_id("owner_id", &req.owner_id);
+    if owner.is_some() && req.in_pool {
+        v.add("in_pool", "cannot be asked for together with an owner");
+    }
+    let filter = Filter {
+        seen_owners: ctx.sees().owners(),
+        client,
+        query: v.optional("query", &req.query, MAX_NAME),
+        owner,
+        in_pool: req.in_pool,
+        city: v.optional("city", &req.city, MAX_PLACE),
+        region: v.optional("region", &req.region, MAX_PLACE),
+        kind: v.optional("type", &req.r#type, MAX_PLACE),
+    };
+    v.finish()?;
+    Ok(filter)
+}
+
+fn account_id(field: &str, text: &str) -> Result<AccountId, AppError> {
+    let mut v = Violations::new();
+    let id = v.id(field, text);
+    checked(v, id)
+}
+
+#[tonic::async_trait]
+impl AccountsService for Accounts {
+    async fn register_prospect(
+        &self,
+        request: Request<RegisterProspectRequest>,
+    ) -> Result<Response<RegisterProspectResponse>, Status> {
+        let (ctx, req) = self.service.command(request).await?;
+        let answer = commands::register_prospect(&self.service, &ctx, req).await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn change_account_details(
+        &self,
+        request: Request<ChangeAccountDetailsRequest>,
+    ) -> Result<Response<ChangeAccountDetailsResponse>, Status> {
+        let (ctx, req) = self.service.command(request).await?;
+        let answer = commands::change_details(&self.service, ctx, req).await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn assign_owner(
+        &self,
+        request: Request<AssignOwnerRequest>,
+    ) -> Result<Response<AssignOwnerResponse>, Status> {
+        let (ctx, req) = self.service.command(request).await?;
+        let answer = commands::assign_owner(&self.service, &ctx, req).await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn transfer_accounts(
+        &self,
+        request: Request<TransferAccountsRequest>,
+    ) -> Result<Response<TransferAccountsResponse>, Status> {
+        let (ctx, req) = self.service.command(request).await?;
+        let answer = transfer::run(&self.service, &ctx, req).await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn return_to_pool(
+        &self,
+        request: Request<ReturnToPoolRequest>,
+    ) -> Result<Response<ReturnToPoolResponse>, Status> {
+        let (ctx, req) = self.service.command(request).await?;
+        let answer = commands::return_to_pool(&self.service, &ctx, req).await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn register_order(
+        &self,
+        request: Request<RegisterOrderRequest>,
+    ) -> Result<Response<RegisterOrderResponse>, Status> {
+        let (ctx, req) = self.service.command(request).await?;
+        let answer = commands::register_order(&self.service, &ctx, req).await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn cancel_order(
+        &self,
+        request: Request<CancelOrderRequest>,
+    ) -> Result<Response<CancelOrderResponse>, Status> {
+        let (ctx, req) = self.service.command(request).await?;
+        let answer = commands::cancel_order(&self.service, &ctx, req).await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn get_account(
+        &self,
+        request: Request<GetAccountRequest>,
+    ) -> Result<Response<GetAccountResponse>, Status> {
+        let (ctx, req) = self.service.query(request).await?;
+        let id = account_id("account_id", &req.account_id)?;
+        Ok(Response::new(self.get(&ctx, id).await?))
+    }
+
+    async fn list_accounts(
+        &self,
+        request: Request<ListAccountsRequest>,
+    ) -> Result<Response<ListAccountsResponse>, Status> {
+        let (ctx, req) = self.service.query(request).await?;
+        Ok(Response::new(self.list(&ctx, req).await?))
+    }
+
+    async fn get_ownership_history(
+        &self,
+        request: Request<GetOwnershipHistoryRequest>,
+    ) -> Result<Response<GetOwnershipHistoryResponse>, Status> {
+        let (ctx, req) = self.service.query(request).await?;
+        let id = account_id("account_id", &req.account_id)?;
+        Ok(Response::new(self.history(&ctx, id).await?))
+    }
+
+    async fn import_accounts(
+        &self,
+        request: Request<ImportAccountsRequest>,
+    ) -> Result<Response<ImportAccountsResponse>, Status> {
+        let (ctx, req) = self.service.plain(request).await?;
+        let answer = import::accounts::run(&self.service, &ctx, req).await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn import_orders(
+        &self,
+        request: Request<ImportOrdersRequest>,
+    ) -> Result<Response<ImportOrdersResponse>, Status> {
+        let (ctx, req) = self.service.plain(request).await?;
+        let answer = import::orders::run(&self.service, &ctx, req).await?;
+        Ok(Response::new(answer))
+    }
+}

@@ -1,0 +1,209 @@
+//! One company at a time.
+
+use accounts_domain::account::{Account, Command, Event, Order, Registration};
+use api::accounts::{
+    AssignOwnerRequest, AssignOwnerResponse, CancelOrderRequest, CancelOrderResponse,
+    ChangeAccountDetailsRequest, ChangeAccountDetailsResponse, RegisterOrderRequest,
+    RegisterOrderResponse, RegisterProspectRequest, RegisterProspectResponse, ReturnToPoolRequest,
+    ReturnToPoolResponse,
+};
+use es_postgres::Outcome;
+use kit::{AppError, Ctx, Service, Violations};
+use vocabulary::{AccountId, Money, OrderId, Role};
+
+use super::cards;
+use crate::{
+    owners,
+    wire::{MAX_ID, MAX_TEXT, caught_up, checked},
+};
+
+/// A command on an account that the caller sees as of now, whatever the views have missed so far.
+async fn execute(
+    service: &Service,
+    ctx: &Ctx,
+    id: AccountId,
+    command: Command,
+) -> Result<Outcome<Account>, AppError> {
+    let context = ctx.command();
+    Ok(service
+        .log
+        .execute::<Account>(&context, id.0, command)
+        .await?)
+}
+
+async fn check_visible(service: &Service, ctx: &Ctx, id: AccountId) -> Result<(), AppError> {
+    caught_up(service).await?;
+    service.visible_account(ctx, id).await.map(drop)
+}
+
+pub(super) async fn register_prospect(
+    service: &Service,
+    ctx: &Ctx,
+    req: RegisterProspectRequest,
+) -> Result<RegisterProspectResponse, AppError> {
+    let mut v = Violations::new();
+    let external_id = v.line("external_id", &req.external_id, MAX_ID);
+    let external_id = Some(external_id).filter(|text| !text.is_empty());
+    let card = cards::card(&mut v, req.card.unwrap_or_default());
+    let named = v.optional_id("owner_id", &req.owner_id);
+    let owner = owners::candidate(service, &mut v, "owner_id", named).await?;
+    v.finish()?;
+    if let Some(owner) = owner {
+        owners::check_may_give(service, ctx, owner)?;
+    }
+    let own = (ctx.role() == Role::Manager).then(|| ctx.staff_id());
+    let owner = owner
+        .or(own)
+        .map(|id| owners::owner_at(service, id, ctx.now));
+
+    let id = match &external_id {
+        Some(external_id) => AccountId::of_external(external_id),
+        None => AccountId(ctx.new_id()),
+    };
+    let fresh = external_id.is_none();
+    let command = Command::Register(Registration {
+        id,
+        external_id,
+        card,
+        owner,
+        registered_at: ctx.now,
+    });
+    let outcome = if fresh {
+        let context = ctx.command();
+        service
+            .log
+            .execute_new::<Account>(&context, id.0, command)
+            .await?
+    } else {
+        execute(service, ctx, id, command).await?
+    };
+    Ok(RegisterProspectResponse {
+        account_id: outcome.id.to_string(),
+        recorded: Some(service.recorded(&outcome)),
+    })
+}
+
+pub(super) async fn change_details(
+    service: &Service,
+    ctx: Ctx,
+    req: ChangeAccountDetailsRequest,
+) -> Result<ChangeAccountDetailsResponse, AppError> {
+    let mut v = Violations::new();
+    let id = v.id("account_id", &req.account_id);
+    let changes = cards::changes(&mut v, &req);
+    if req.expected_version < 0 {
+        v.add("expected_version", "must not be negative");
+    }
+    let id = checked(v, id)?;
+    check_visible(service, &ctx, id).await?;
+    let ctx = ctx.expecting(req.expected_version);
+    let command = Command::ChangeDetails { id, changes };
+    let outcome = execute(service, &ctx, id, command).await?;
+    Ok(ChangeAccountDetailsResponse {
+        recorded: Some(service.recorded(&outcome)),
+    })
+}
+
+pub(super) async fn assign_owner(
+    service: &Service,
+    ctx: &Ctx,
+    req: AssignOwnerRequest,
+) -> Result<AssignOwnerResponse, AppError> {
+    let mut v = Violations::new();
+    let id = v.id("account_id", &req.account_id);
+    let named = v.id("owner_id", &req.owner_id);
+    let owner = owners::candidate(service, &mut v, "owner_id", named).await?;
+    let (id, owner) = checked(v, id.zip(owner))?;
+    check_visible(service, ctx, id).await?;
+    owners::check_may_give(service, ctx, owner)?;
+    let to = owners::owner_at(service, owner, ctx.now);
+    let outcome = execute(service, ctx, id, Command::AssignOwner { to }).await?;
+    Ok(AssignOwnerResponse {
+        recorded: Some(service.recorded(&outcome)),
+    })
+}
+
+pub(super) async fn return_to_pool(
+    service: &Service,
+    ctx: &Ctx,
+    req: ReturnToPoolRequest,
+) -> Result<ReturnToPoolResponse, AppError> {
+    let mut v = Violations::new();
+    let id = v.id("account_id", &req.account_id);
+    let reason = v.required("reason", &req.reason, MAX_TEXT);
+    let id = checked(v, id)?;
+    check_visible(service, ctx, id).await?;
+    let outcome = execute(service, ctx, id, Command::ReturnToPool { reason }).await?;
+    Ok(ReturnToPoolResponse {
+        recorded: Some(service.recorded(&outcome)),
+    })
+}
+
+pub(super) async fn register_order(
+    service: &Service,
+    ctx: &Ctx,
+    req: RegisterOrderRequest,
+) -> Result<RegisterOrderResponse, AppError> {
+    let mut v = Violations::new();
+    let id = v.id("account_id", &req.account_id);
+    let external_id = v.line("external_id", &req.external_id, MAX_ID);
+    let external_id = Some(external_id).filter(|text| !text.is_empty());
+    let amount = req.amount.unwrap_or_default();
+    let amount = v.parsed(
+        "amount",
+        Money::try_new(amount.minor_units, &amount.currency),
+    );
+    let ordered_at = v.past_instant("ordered_at", req.ordered_at.as_ref(), ctx.now);
+    let (id, amount): (AccountId, _) = checked(v, id.zip(amount))?;
+    check_visible(service, ctx, id).await?;
+
+    let order_id = match &external_id {
+        Some(external_id) => OrderId::of_external(external_id),
+        None => OrderId(ctx.new_id()),
+    };
+    // The log itself says who owns it: a sale must never count for the owner of a moment ago.
+    let owner = service.log.load::<Account>(id.0).await?.state.owner_id;
+    let command = Command::RegisterOrder(Order {
+        id: order_id,
+        external_id,
+        amount,
+        ordered_at,
+        owner: owner.map(|owner| owners::owner_at(service, owner, ordered_at)),
+    });
+    let outcome = execute(service, ctx, id, command).await?;
+    // A repeated request brings the id that was drawn the first time.
+    let order_id = outcome.events.iter().find_map(order_of).unwrap_or(order_id);
+    Ok(RegisterOrderResponse {
+        order_id: order_id.to_string(),
+        converted: outcome
+            .events
+            .iter()
+            .any(|event| matches!(event, Event::ConvertedToClient(_))),
+        recorded: Some(service.recorded(&outcome)),
+    })
+}
+
+fn order_of(event: &Event) -> Option<OrderId> {
+    match event {
+        Event::OrderRegistered(order) => Some(order.order_id),
+        _ => None,
+    }
+}
+
+pub(super) async fn cancel_order(
+    service: &Service,
+    ctx: &Ctx,
+    req: CancelOrderRequest,
+) -> Result<CancelOrderResponse, AppError> {
+    let mut v = Violations::new();
+    let id = v.id("account_id", &req.account_id);
+    let order_id = v.id("order_id", &req.order_id);
+    let reason = v.required("reason", &req.reason, MAX_TEXT);
+    let (id, order_id) = checked(v, id.zip(order_id))?;
+    check_visible(service, ctx, id).await?;
+    let command = Command::CancelOrder { order_id, reason };
+    let outcome = execute(service, ctx, id, command).await?;
+    Ok(CancelOrderResponse {
+        recorded: Some(service.recorded(&outcome)),
+    })
+}

@@ -1,0 +1,63 @@
+//! The first administrator: without one nobody could hire anybody.
+
+use accounts_domain::staff::{Command, Newcomer, Rejection, StaffMember};
+use es::Actor;
+use es_postgres::{CommandContext, ExecuteError};
+use kit::{AppError, Service, StartError, passwords};
+use secrecy::ExposeSecret;
+use vocabulary::{Role, StaffId, derived_id};
+
+const LOGIN: &str = "admin";
+
+/// Hires `admin` into an empty log. Replicas may do it at once: it is one request.
+pub(crate) async fn administrator(service: &Service) -> Result<(), StartError> {
+    hire(service).await.map_err(|error| {
+        StartError::Other(format!(
+            "the first administrator cannot be recorded: {error}"
+        ))
+    })
+}
+
+async fn hire(service: &Service) -> Result<(), AppError> {
+    // Everything in this log begins with somebody of the staff.
+    if service.log.refresh_head().await? > 0 {
+        return Ok(());
+    }
+    let config = &service.node.config.bootstrap;
+    let password_hash = match &config.administrator_password {
+        Some(password) => Some(passwords::hash(password.expose_secret().to_owned()).await?),
+        None => None,
+    };
+    let now = service.node.clock.now();
+    let id = StaffId::of_external(LOGIN);
+    let newcomer = Newcomer {
+        id,
+        external_id: LOGIN.to_owned(),
+        name: "Administrator".to_owned(),
+        role: Role::Administrator,
+        group_id: None,
+        extension: None,
+        hired_on: now.with_timezone(&service.zone()).date_naive(),
+        login: password_hash.is_some().then(|| LOGIN.to_owned()),
+        password_hash,
+    };
+    let request_id = derived_id("bootstrap", "administrator");
+    let context = CommandContext {
+        request_id: Some(request_id),
+        digest: None,
+        actor: Actor::System,
+        on_behalf_of: None,
+        actor_group_id: None,
+        correlation_id: request_id,
+        causation_id: None,
+        traceparent: None,
+        now,
+        expected_version: None,
+    };
+    let command = Command::Hire(newcomer);
+    let hired = service.log.execute::<StaffMember>(&context, id.0, command);
+    match hired.await {
+        Ok(_) | Err(ExecuteError::Rejected(Rejection::Exists)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,154 @@
+//! A file of orders.
+
+use std::collections::HashMap;
+
+use accounts_domain::account::{Account, Command, Order};
+use api::accounts::{ImportOrdersRequest, ImportOrdersResponse, OrderRow};
+use kit::{AccountEntry, AppError, Ctx, Service, Snapshot, Violations};
+use vocabulary::{AccountId, Money, OrderId, StaffId, normalise};
+
+use super::{Fate, accounts::past, check_size, refusal, row_of};
+use crate::{
+    owners,
+    views::companies,
+    wire::{MAX_ID, caught_up},
+};
+
+struct Row {
+    account_id: AccountId,
+    order: Order,
+}
+
+pub(crate) async fn run(
+    service: &Service,
+    ctx: &Ctx,
+    req: ImportOrdersRequest,
+) -> Result<ImportOrdersResponse, AppError> {
+    check_size(req.rows.len())?;
+    caught_up(service).await?;
+    let directory = service.directory.snapshot();
+    let visible = visible_accounts(service, ctx, &req.rows).await?;
+    let rows: Vec<_> = req
+        .rows
+        .iter()
+        .map(|row| read(ctx, &directory, &visible, row))
+        .collect();
+    let orders: Vec<_> = rows
+        .iter()
+        .filter_map(|row| Some(row.as_ref().ok()?.order.id))
+        .collect();
+    let mut seen = companies::accounts_of_orders(service.pool(), &orders).await?;
+
+    let mut fates = Vec::with_capacity(rows.len());
+    let mut commands = Vec::new();
+    for row in rows {
+        let fate = match row {
+            Ok(Row { account_id, order }) => match seen.insert(order.id, account_id) {
+                Some(known) if known == account_id => Fate::Repeated(order.id.0),
+                Some(known) => {
+                    seen.insert(order.id, known);
+                    Fate::refused("external_id", "is used for another account", "ORDER_TAKEN")
+                }
+                None => {
+                    let fate = Fate::Created(order.id.0);
+                    let command = Command::RegisterOrder(order);
+                    commands.push((fates.len(), (ctx.command(), account_id.0, command)));
+                    fate
+                }
+            },
+            Err(fate) => fate,
+        };
+        fates.push(fate);
+    }
+    let mut reached = *service.log.head().borrow();
+    if !req.dry_run {
+        let (indexes, commands): (Vec<_>, Vec<_>) = commands.into_iter().unzip();
+        let outcomes = service.log.execute_many::<Account>(commands).await;
+        for (index, outcome) in indexes.into_iter().zip(outcomes) {
+            let Some(fate) = fates.get_mut(index) else {
+                continue;
+            };
+            match (outcome, &*fate) {
+                // Somebody imported the same row in this moment.
+                (Ok(outcome), Fate::Created(id)) if outcome.events.is_empty() => {
+                    *fate = Fate::Repeated(*id);
+                }
+                (Ok(outcome), _) => reached = reached.max(outcome.position),
+                (Err(error), _) => *fate = refusal(error, "external_id")?,
+            }
+        }
+    }
+    let results = req.rows.iter().zip(fates);
+    Ok(ImportOrdersResponse {
+        results: results.map(|(row, fate)| fate.result(row.row)).collect(),
+        position: Some(service.position(reached)),
+    })
+}
+
+async fn visible_accounts(
+    service: &Service,
+    ctx: &Ctx,
+    rows: &[OrderRow],
+) -> Result<HashMap<AccountId, AccountEntry>, AppError> {
+    let ids: Vec<_> = rows.iter().map(account_of).collect();
+    let mut accounts = service.directory.accounts(&ids).await?;
+    accounts.retain(|_, account| ctx.sees().includes_owner(account.owner_id));
+    Ok(accounts)
+}
+
+fn account_of(row: &OrderRow) -> AccountId {
+    AccountId::of_external(&normalise(&row.account))
+}
+
+fn read(
+    ctx: &Ctx,
+    directory: &Snapshot,
+    visible: &HashMap<AccountId, AccountEntry>,
+    row: &OrderRow,
+) -> Result<Row, Fate> {
+    let mut v = Violations::new();
+    let external_id = v.required_line("external_id", &row.external_id, MAX_ID);
+    let account = visible.get(&account_of(row));
+    if account.is_none() {
+        v.add("account", "is not known");
+    }
+    let amount = amount(&mut v, &row.amount, row.currency.trim());
+    if row.ordered_at.trim().is_empty() {
+        v.add("ordered_at", "must not be empty");
+    }
+    let ordered_at = past(&mut v, "ordered_at", &row.ordered_at, ctx);
+    let owner = match normalise(&row.owner).as_str() {
+        "" => account.and_then(|account| account.owner_id),
+        external_id => Some(owner_then(&mut v, ctx, directory, external_id)),
+    };
+    let row = account.zip(amount).map(|(account, amount)| Row {
+        account_id: account.id,
+        order: Order {
+            id: OrderId::of_external(&external_id),
+            external_id: Some(external_id),
+            amount,
+            ordered_at,
+            owner: owner.map(|id| owners::owner_in(directory, id, ordered_at)),
+        },
+    });
+    row_of(v, row)
+}
+
+/// Both columns are looked at, whatever is wrong with the other.
+fn amount(v: &mut Violations, amount: &str, currency: &str) -> Option<Money> {
+    let nothing = v.parsed("currency", Money::try_new(0, currency));
+    let currency = nothing.map_or_else(|| "XXX".to_owned(), |nothing| nothing.currency);
+    v.parsed("amount", Money::parse(amount, &currency))
+}
+
+/// Who owned the account then may have left since; but nobody imports sales for others than those
+/// whose figures they see.
+fn owner_then(v: &mut Violations, ctx: &Ctx, directory: &Snapshot, external_id: &str) -> StaffId {
+    let id = StaffId::of_external(external_id);
+    if directory.staff(id).is_none() {
+        v.add("owner", "is not a member of staff");
+    } else if !directory.scope(&ctx.principal).includes(id) {
+        v.add("owner", "must be somebody whose accounts the importer sees");
+    }
+    id
+}

@@ -1,0 +1,338 @@
+//! Staff and groups.
+
+use accounts_domain::{
+    group::{self, SalesGroup},
+    staff::{self as domain, Credentials, Newcomer, StaffMember},
+};
+use api::accounts::{
+    AppointGroupHeadRequest, AppointGroupHeadResponse, ChangeRoleRequest, ChangeRoleResponse,
+    DismissStaffRequest, DismissStaffResponse, FormGroupRequest, FormGroupResponse,
+    HireStaffRequest, HireStaffResponse, ImportStaffRequest, ImportStaffResponse,
+    ListGroupsRequest, ListGroupsResponse, ListStaffRequest, ListStaffResponse, MoveToGroupRequest,
+    MoveToGroupResponse, SetPasswordRequest, SetPasswordResponse,
+    staff_service_server::StaffService,
+};
+use kit::{AppError, Ctx, Service, Violations, passwords};
+use tonic::{Request, Response, Status};
+use vocabulary::{GroupId, Role, StaffId};
+
+use crate::{
+    collation::sort_key,
+    import,
+    views::{companies, people},
+    wire::{self, MAX_ID, MAX_NAME, MAX_TEXT, caught_up, checked},
+};
+
+const MIN_PASSWORD: usize = 8;
+pub(crate) const MAX_LOGIN: usize = 100;
+pub(crate) const MAX_EXTENSION: usize = 20;
+
+pub(crate) struct Staff {
+    service: Service,
+}
+
+impl Staff {
+    pub(crate) fn new(service: &Service) -> Self {
+        Self {
+            service: service.clone(),
+        }
+    }
+
+    /// Asks the log itself, because the group may have been formed a moment ago.
+    async fn check_group(
+        &self,
+        v: &mut Violations,
+        field: &str,
+        id: Option<GroupId>,
+    ) -> Result<(), AppError> {
+        let Some(id) = id else { return Ok(()) };
+        if !self
+            .service
+            .log
+            .load::<SalesGroup>(id.0)
+            .await?
+            .state
+            .formed
+        {
+            v.add(field, "is not a group");
+        }
+        Ok(())
+    }
+
+    async fn execute(
+        &self,
+        ctx: &Ctx,
+        id: StaffId,
+        command: domain::Command,
+    ) -> Result<api::common::Recorded, AppError> {
+        let context = ctx.command();
+        let outcome = self
+            .service
+            .log
+            .execute::<StaffMember>(&context, id.0, command);
+        Ok(self.service.recorded(&outcome.await?))
+    }
+}
+
+/// A group's head has at least the rights of a head.
+pub(crate) async fn make_head(
+    service: &Service,
+    ctx: &Ctx,
+    id: StaffId,
+) -> Result<Option<i64>, AppError> {
+    let role = match service.log.load::<StaffMember>(id.0).await?.state {
+        domain::State::Working(working) => working.role,
+        domain::State::Unknown | domain::State::Dismissed => return Ok(None),
+    };
+    if matches!(role, Role::Head | Role::Administrator) {
+        return Ok(None);
+    }
+    let command = domain::Command::ChangeRole {
+        role: Role::Head,
+        reason: "appointed head of a group".to_owned(),
+    };
+    let context = ctx.command().derive("role of a head");
+    let outcome = service.log.execute::<StaffMember>(&context, id.0, command);
+    Ok(Some(outcome.await?.position))
+}
+
+/// Login and password belong together, and both to the built-in login.
+fn credentials(v: &mut Violations, login: &str, password: &str) -> String {
+    let login = v.line("login", login, MAX_LOGIN);
+    if login.is_empty() && !password.is_empty() {
+        v.add("login", "must be there when there is a password");
+    }
+    if !password.is_empty() {
+        check_password(v, password);
+    }
+    login
+}
+
+fn check_password(v: &mut Violations, password: &str) {
+    let length = password.chars().count();
+    if length < MIN_PASSWORD {
+        v.add(
+            "password",
+            format!("must have at least {MIN_PASSWORD} characters"),
+        );
+    }
+    if length > passwords::MAX_CHARACTERS {
+        let max = passwords::MAX_CHARACTERS;
+        v.add("password", format!("must have at most {max} characters"));
+    }
+}
+
+#[tonic::async_trait]
+impl StaffService for Staff {
+    async fn hire_staff(
+        &self,
+        request: Request<HireStaffRequest>,
+    ) -> Result<Response<HireStaffResponse>, Status> {
+        let (ctx, req) = self.service.command(request).await?;
+        let mut v = Violations::new();
+        let external_id = v.required_line("external_id", &req.external_id, MAX_ID);
+        let name = v.required_line("name", &req.name, MAX_NAME);
+        let role = wire::role(&mut v, "role", req.role);
+        let group_id = v.optional_id("group_id", &req.group_id);
+        self.check_group(&mut v, "group_id", group_id).await?;
+        let extension = v.line("extension", &req.extension, MAX_EXTENSION);
+        let hired_on = wire::date(&mut v, "hired_on", &req.hired_on, &ctx);
+        let login = credentials(&mut v, &req.login, &req.password);
+        let role = checked(v, role)?;
+
+        let password_hash = if req.password.is_empty() {
+            None
+        } else {
+            Some(passwords::hash(req.password).await?)
+        };
+        let id = StaffId::of_external(&external_id);
+        let newcomer = Newcomer {
+            id,
+            external_id,
+            name,
+            role,
+            group_id,
+            extension: Some(extension).filter(|text| !text.is_empty()),
+            hired_on,
+            login: Some(login).filter(|text| !text.is_empty()),
+            password_hash,
+        };
+        let recorded = self
+            .execute(&ctx, id, domain::Command::Hire(newcomer))
+            .await?;
+        Ok(Response::new(HireStaffResponse {
+            staff_id: id.to_string(),
+            recorded: Some(recorded),
+        }))
+    }
+
+    async fn change_role(
+        &self,
+        request: Request<ChangeRoleRequest>,
+    ) -> Result<Response<ChangeRoleResponse>, Status> {
+        let (ctx, req) = self.service.command(request).await?;
+        let mut v = Violations::new();
+        let id = v.id("staff_id", &req.staff_id);
+        let role = wire::role(&mut v, "role", req.role);
+        let reason = v.required("reason", &req.reason, MAX_TEXT);
+        let (id, role) = checked(v, id.zip(role))?;
+        let command = domain::Command::ChangeRole { role, reason };
+        let recorded = self.execute(&ctx, id, command).await?;
+        Ok(Response::new(ChangeRoleResponse {
+            recorded: Some(recorded),
+        }))
+    }
+
+    async fn move_to_group(
+        &self,
+        request: Request<MoveToGroupRequest>,
+    ) -> Result<Response<MoveToGroupResponse>, Status> {
+        let (ctx, req) = self.service.command(request).await?;
+        let mut v = Violations::new();
+        let id = v.id("staff_id", &req.staff_id);
+        let group_id = v.optional_id("group_id", &req.group_id);
+        self.check_group(&mut v, "group_id", group_id).await?;
+        let id = checked(v, id)?;
+        let command = domain::Command::MoveToGroup { group_id };
+        let recorded = self.execute(&ctx, id, command).await?;
+        Ok(Response::new(MoveToGroupResponse {
+            recorded: Some(recorded),
+        }))
+    }
+
+    async fn set_password(
+        &self,
+        request: Request<SetPasswordRequest>,
+    ) -> Result<Response<SetPasswordResponse>, Status> {
+        let (ctx, req) = self.service.command(request).await?;
+        let mut v = Violations::new();
+        let id = v.id("staff_id", &req.staff_id);
+        let login = v.required_line("login", &req.login, MAX_LOGIN);
+        check_password(&mut v, &req.password);
+        let id = checked(v, id)?;
+        let credentials = Credentials {
+            login,
+            password_hash: passwords::hash(req.password).await?,
+        };
+        let command = domain::Command::SetPassword { id, credentials };
+        let recorded = self.execute(&ctx, id, command).await?;
+        Ok(Response::new(SetPasswordResponse {
+            recorded: Some(recorded),
+        }))
+    }
+
+    async fn dismiss_staff(
+        &self,
+        request: Request<DismissStaffRequest>,
+    ) -> Result<Response<DismissStaffResponse>, Status> {
+        let (ctx, req) = self.service.command(request).await?;
+        let mut v = Violations::new();
+        let id = v.id("staff_id", &req.staff_id);
+        let reason = v.required("reason", &req.reason, MAX_TEXT);
+        let id = checked(v, id)?;
+        caught_up(&self.service).await?;
+        let owned = companies::count_of_owner(self.service.pool(), id)
+            .await
+            .map_err(AppError::from)?;
+        let command = domain::Command::Dismiss {
+            reason,
+            accounts_owned: owned.unsigned_abs(),
+        };
+        let recorded = self.execute(&ctx, id, command).await?;
+        Ok(Response::new(DismissStaffResponse {
+            recorded: Some(recorded),
+        }))
+    }
+
+    async fn form_group(
+        &self,
+        request: Request<FormGroupRequest>,
+    ) -> Result<Response<FormGroupResponse>, Status> {
+        let (ctx, req) = self.service.command(request).await?;
+        let mut v = Violations::new();
+        let name = v.required_line("name", &req.name, MAX_NAME);
+        let parent_id = v.optional_id("parent_id", &req.parent_id);
+        self.check_group(&mut v, "parent_id", parent_id).await?;
+        v.finish()?;
+        let id = group::id_of(&name);
+        let command = group::Command::Form { name, parent_id };
+        let context = ctx.command();
+        let outcome = self
+            .service
+            .log
+            .execute::<SalesGroup>(&context, id.0, command);
+        let outcome = outcome.await.map_err(AppError::from)?;
+        Ok(Response::new(FormGroupResponse {
+            group_id: id.to_string(),
+            recorded: Some(self.service.recorded(&outcome)),
+        }))
+    }
+
+    async fn appoint_group_head(
+        &self,
+        request: Request<AppointGroupHeadRequest>,
+    ) -> Result<Response<AppointGroupHeadResponse>, Status> {
+        let (ctx, req) = self.service.command(request).await?;
+        let mut v = Violations::new();
+        let group_id: Option<GroupId> = v.id("group_id", &req.group_id);
+        let head_id: Option<StaffId> = v.id("staff_id", &req.staff_id);
+        if let Some(id) = head_id {
+            let entry = self.service.known_staff(id).await?;
+            if entry.is_none_or(|entry| entry.dismissed) {
+                v.add("staff_id", "must be somebody who works here");
+            }
+        }
+        let (group_id, head_id) = checked(v, group_id.zip(head_id))?;
+        let command = group::Command::AppointHead { head_id };
+        let context = ctx.command();
+        let outcome = self
+            .service
+            .log
+            .execute::<SalesGroup>(&context, group_id.0, command);
+        let mut outcome = outcome.await.map_err(AppError::from)?;
+        if let Some(position) = make_head(&self.service, &ctx, head_id).await? {
+            outcome.position = outcome.position.max(position);
+        }
+        Ok(Response::new(AppointGroupHeadResponse {
+            recorded: Some(self.service.recorded(&outcome)),
+        }))
+    }
+
+    async fn list_staff(
+        &self,
+        request: Request<ListStaffRequest>,
+    ) -> Result<Response<ListStaffResponse>, Status> {
+        let (_, req) = self.service.query(request).await?;
+        let mut people = people::staff(self.service.pool(), req.include_dismissed)
+            .await
+            .map_err(AppError::from)?;
+        people.sort_by_cached_key(|person| (sort_key(&person.name), person.staff_id));
+        Ok(Response::new(ListStaffResponse {
+            staff: people.into_iter().map(wire::staff_member).collect(),
+        }))
+    }
+
+    async fn list_groups(
+        &self,
+        request: Request<ListGroupsRequest>,
+    ) -> Result<Response<ListGroupsResponse>, Status> {
+        let (_, _) = self.service.query(request).await?;
+        let mut groups = people::groups(self.service.pool())
+            .await
+            .map_err(AppError::from)?;
+        groups.sort_by_cached_key(|group| (sort_key(&group.name), group.id));
+        Ok(Response::new(ListGroupsResponse {
+            groups: groups.into_iter().map(wire::group).collect(),
+        }))
+    }
+
+    async fn import_staff(
+        &self,
+        request: Request<ImportStaffRequest>,
+    ) -> Result<Response<ImportStaffResponse>, Status> {
+        let (ctx, req) = self.service.plain(request).await?;
+        Ok(Response::new(
+            import::staff::run(&self.service, &ctx, req).await?,
+        ))
+    }
+}

@@ -1,0 +1,334 @@
+//! The list: every filter at once, page by page, in alphabetical order.
+//!
+//! No single plan is good for every filter. What passes for many companies is found soon when they
+//! are read in order; what passes for few is found by its own index and then sorted. So a bounded
+//! stretch of the order is tried first, and only what is rare goes on to the indexes.
+
+use sqlx::{PgPool, Postgres, QueryBuilder, types::Json};
+use uuid::Uuid;
+use vocabulary::{PhoneNumber, StaffId, fold_for_search};
+
+use super::{Company, accounts_of_phone};
+
+/// How many companies in order are looked at before the indexes are asked. What is not found a page
+/// full of among these is less than one in a hundred.
+const STRETCH: i64 = 4_000;
+
+/// A shorter number is a part of one.
+const WHOLE_PHONE: usize = 10;
+
+/// What to list. Empty text and `None` let everything pass.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Filter {
+    /// Whose companies the caller sees; `None`: all, the pool included.
+    pub(crate) seen_owners: Option<Vec<Uuid>>,
+    pub(crate) client: Option<bool>,
+    pub(crate) query: String,
+    pub(crate) owner: Option<StaffId>,
+    pub(crate) in_pool: bool,
+    pub(crate) city: String,
+    pub(crate) region: String,
+    pub(crate) kind: String,
+}
+
+/// The last row of a page: where its name sorts, and its id.
+pub(crate) type PageKey = (String, Uuid);
+
+/// Companies behind `after`, at most `limit`.
+pub(crate) async fn page(
+    pool: &PgPool,
+    filter: &Filter,
+    after: Option<PageKey>,
+    limit: i64,
+) -> Result<Vec<Company>, sqlx::Error> {
+    let text = Text::read(pool, &filter.query).await?;
+    let after = after.as_ref();
+    if !filter.names_owners() || filter.names_owners_only() {
+        let found = fetch(pool, in_order(filter, &text, after, limit)).await?;
+        if found.len() as i64 >= limit {
+            return Ok(found);
+        }
+    }
+    fetch(pool, by_index(filter, &text, after, limit)).await
+}
+
+/// How many companies there are on all pages.
+pub(crate) async fn count(pool: &PgPool, filter: &Filter) -> Result<i64, sqlx::Error> {
+    let text = Text::read(pool, &filter.query).await?;
+    let mut query = QueryBuilder::new("select count(*) from companies.companies where true");
+    filter.push_owners(&mut query);
+    filter.push_rest(&mut query, &text);
+    query
+        .build_query_scalar()
+        .persistent(false)
+        .fetch_one(pool)
+        .await
+}
+
+async fn fetch(
+    pool: &PgPool,
+    mut query: QueryBuilder<Postgres>,
+) -> Result<Vec<Company>, sqlx::Error> {
+    let rows: Vec<Json<Company>> = query
+        .build_query_scalar()
+        // A plan made for any pattern and any owner fits none.
+        .persistent(false)
+        .fetch_all(pool)
+        .await?;
+    Ok(rows.into_iter().map(|Json(company)| company).collect())
+}
+
+fn in_order(
+    filter: &Filter,
+    text: &Text,
+    after: Option<&PageKey>,
+    limit: i64,
+) -> QueryBuilder<Postgres> {
+    let mut query =
+        QueryBuilder::new("select to_jsonb(c) from (select * from companies.companies where true");
+    filter.push_owners(&mut query);
+    push_after(&mut query, after);
+    query.push(" order by name_sort, account_id limit ");
+    query.push_bind(STRETCH).push(") c where true");
+    filter.push_rest(&mut query, text);
+    query.push(" order by name_sort, account_id limit ");
+    query.push_bind(limit);
+    query
+}
+
+fn by_index(
+    filter: &Filter,
+    text: &Text,
+    after: Option<&PageKey>,
+    limit: i64,
+) -> QueryBuilder<Postgres> {
+    // Materialised, so that the order does not tempt the planner to read everything in order.
+    let mut query = QueryBuilder::new(
+        "with found as materialized (
+             select account_id, name_sort from companies.companies where true",
+    );
+    filter.push_owners(&mut query);
+    filter.push_rest(&mut query, text);
+    push_after(&mut query, after);
+    query.push(
+        ") select to_jsonb(c)
+         from (select account_id from found order by name_sort, account_id limit ",
+    );
+    query.push_bind(limit).push(
+        ") f join companies.companies c using (account_id) order by c.name_sort, c.account_id",
+    );
+    query
+}
+
+fn push_after(query: &mut QueryBuilder<Postgres>, after: Option<&PageKey>) {
+    if let Some((name_sort, id)) = after {
+        query.push(" and (name_sort, account_id) > (");
+        query.push_bind(name_sort.clone()).push("::text::bytea, ");
+        query.push_bind(*id).push(")");
+    }
+}
+
+impl Filter {
+    fn names_owners(&self) -> bool {
+        self.seen_owners.is_some() || self.owner.is_some()
+    }
+
+    fn names_owners_only(&self) -> bool {
+        let texts = [&self.query, &self.city, &self.region, &self.kind];
+        self.client.is_none() && texts.iter().all(|text| text.trim().is_empty())
+    }
+
+    /// What the index that gives the order knows.
+    fn push_owners(&self, query: &mut QueryBuilder<Postgres>) {
+        match self.seen_owners.as_deref() {
+            None => {}
+            // Equality keeps the order of the index, `any` does not.
+            Some([owner]) => {
+                query.push(" and owner_id = ").push_bind(*owner);
+            }
+            Some(owners) => {
+                query.push(" and owner_id = any(");
+                query.push_bind(owners.to_vec()).push(")");
+            }
+        }
+        if let Some(owner) = self.owner {
+            query.push(" and owner_id = ").push_bind(owner.0);
+        }
+        if self.in_pool {
+            query.push(" and owner_id is null");
+        }
+    }
+
+    fn push_rest(&self, query: &mut QueryBuilder<Postgres>, text: &Text) {
+        if let Some(client) = self.client {
+            query.push(" and client = ").push_bind(client);
+        }
+        for (column, text) in [
+            ("city_folded", &self.city),
+            ("region_folded", &self.region),
+            ("kind_folded", &self.kind),
+        ] {
+            if !text.trim().is_empty() {
+                query.push(format_args!(" and {column} = "));
+                query.push_bind(fold_for_search(text));
+            }
+        }
+        text.push(query);
+    }
+}
+
+/// What somebody typed to find a company.
+#[derive(Debug, PartialEq)]
+enum Text {
+    Anything,
+    /// Nothing but punctuation: no name has it where names are compared.
+    Nothing,
+    /// A whole phone, and whose it is.
+    Phone(Vec<Uuid>),
+    Parts {
+        /// Each is a part of the name.
+        words: Vec<String>,
+        /// Or one of these is a part of a phone.
+        digits: Vec<String>,
+    },
+}
+
+impl Text {
+    async fn read(pool: &PgPool, query: &str) -> Result<Self, sqlx::Error> {
+        if let Some(phone) = whole_phone(query) {
+            let accounts = accounts_of_phone(pool, &phone).await?;
+            if !accounts.is_empty() {
+                return Ok(Self::Phone(accounts));
+            }
+        }
+        Ok(Self::parts(query))
+    }
+
+    fn parts(query: &str) -> Self {
+        let folded = fold_for_search(query);
+        if query.trim().is_empty() {
+            Self::Anything
+        } else if folded.is_empty() {
+            Self::Nothing
+        } else {
+            Self::Parts {
+                words: folded.split(' ').map(str::to_owned).collect(),
+                digits: parts_of_phone(query),
+            }
+        }
+    }
+
+    fn push(&self, query: &mut QueryBuilder<Postgres>) {
+        match self {
+            Self::Anything => {}
+            Self::Nothing => {
+                query.push(" and false");
+            }
+            Self::Phone(accounts) => {
+                query.push(" and account_id = any(");
+                query.push_bind(accounts.clone()).push(")");
+            }
+            Self::Parts { words, digits } => {
+                query.push(" and ((true");
+                for word in words {
+                    query.push(" and name_folded like ");
+                    query.push_bind(format!("%{}%", like_literal(word)));
+                }
+                query.push(")");
+                for digits in digits {
+                    query.push(" or phone_digits like ");
+                    query.push_bind(format!("%{digits}%"));
+                }
+                query.push(")");
+            }
+        }
+    }
+}
+
+fn digits_of(text: &str) -> String {
+    text.chars().filter(char::is_ascii_digit).collect()
+}
+
+/// In E.164 without an extension.
+fn whole_phone(text: &str) -> Option<String> {
+    if digits_of(text).len() < WHOLE_PHONE || text.chars().any(char::is_alphabetic) {
+        return None;
+    }
+    PhoneNumber::parse(text).ok().map(|phone| phone.to_string())
+}
+
+/// Digits as typed, and with the trunk prefix 8 read as the country code 7. None for a text with
+/// letters, or with too few digits to mean a phone.
+fn parts_of_phone(text: &str) -> Vec<String> {
+    let digits = digits_of(text);
+    if digits.len() < 3 || text.chars().any(char::is_alphabetic) {
+        return Vec::new();
+    }
+    let rest = digits.strip_prefix('8').filter(|rest| rest.len() >= 3);
+    let national = rest.map(|rest| format!("7{rest}"));
+    std::iter::once(digits).chain(national).collect()
+}
+
+/// A word that means itself between the wildcards of LIKE. Folding leaves letters and digits only;
+/// this holds whatever folding becomes.
+fn like_literal(word: &str) -> String {
+    let mut literal = String::with_capacity(word.len());
+    for c in word.chars() {
+        if matches!(c, '\\' | '%' | '_') {
+            literal.push('\\');
+        }
+        literal.push(c);
+    }
+    literal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phones_are_recognised_in_any_form() {
+        let whole = whole_phone("8 (900) 000-07-77");
+        assert_eq!(whole.as_deref(), Some("+79000000777"));
+        assert_eq!(whole_phone("000-07-77"), None);
+        assert_eq!(parts_of_phone("8 900 12"), ["890012", "790012"]);
+        assert_eq!(parts_of_phone("0777"), ["0777"]);
+        for text in ["Вектор", "7", "Tele2 777", "№ 12"] {
+            assert!(parts_of_phone(text).is_empty(), "{text}");
+        }
+    }
+
+    #[test]
+    fn text_is_what_people_mean() {
+        assert_eq!(Text::parts("  "), Text::Anything);
+        assert_eq!(Text::parts("«»%"), Text::Nothing);
+        let words = vec!["вектор".to_owned(), "строй".to_owned()];
+        let digits = Vec::new();
+        assert_eq!(Text::parts("Вектор-СТРОЙ"), Text::Parts { words, digits });
+    }
+
+    #[test]
+    fn wildcards_are_letters() {
+        assert_eq!(like_literal("100%_\\"), "100\\%\\_\\\\");
+    }
+
+    #[test]
+    fn conditions_of_every_filter() {
+        let filter = Filter {
+            seen_owners: Some(vec![Uuid::nil(), Uuid::max()]),
+            client: Some(true),
+            query: "вектор строй".to_owned(),
+            in_pool: true,
+            city: "Миасс".to_owned(),
+            ..Filter::default()
+        };
+        let mut query = QueryBuilder::new("");
+        filter.push_owners(&mut query);
+        filter.push_rest(&mut query, &Text::parts(&filter.query));
+        assert_eq!(
+            query.sql().as_str(),
+            " and owner_id = any($1) and owner_id is null and client = $2 and city_folded = $3 \
+             and ((true and name_folded like $4 and name_folded like $5))"
+        );
+    }
+}

@@ -1,0 +1,243 @@
+//! The accounts service with the staff of the scenarios in it.
+
+use std::{future::pending, time::Duration};
+
+use api::{
+    accounts::{
+        self as pb, accounts_service_client::AccountsServiceClient,
+        identity_service_client::IdentityServiceClient, staff_service_client::StaffServiceClient,
+    },
+    common::Position,
+};
+use kit::{Config, Identity, Node};
+use tempfile::TempDir;
+use testkit::{Database, Nats, Postgres};
+use tonic::{
+    Code, Request, Status,
+    metadata::{Ascii, MetadataValue},
+    service::{Interceptor, interceptor::InterceptedService},
+    transport::{Channel, Endpoint},
+};
+use tonic_types::StatusExt;
+use vocabulary::{AccountId, StaffId};
+
+pub(crate) const ADMIN_PASSWORD: &str = "correct horse";
+pub(crate) const NOW: &str = "2026-03-02T09:00:00+03:00";
+
+pub(crate) struct Office {
+    pub(crate) node: Node,
+    channel: Channel,
+    database: Database,
+    _nats: Nats,
+    _keys: TempDir,
+}
+
+/// Puts the token of one person beside every request.
+#[derive(Clone)]
+pub(crate) struct As(MetadataValue<Ascii>);
+
+impl Interceptor for As {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        let token = self.0.clone();
+        request.metadata_mut().insert("authorization", token);
+        Ok(request)
+    }
+}
+
+type Caller = InterceptedService<Channel, As>;
+
+impl Office {
+    /// With its first administrator and nobody else.
+    pub(crate) async fn empty() -> Self {
+        let postgres = Postgres::shared().await.unwrap();
+        let database = postgres.fresh_database(&accounts::MIGRATOR).await.unwrap();
+        let nats = Nats::start().await.unwrap();
+        let keys = TempDir::new().unwrap();
+        kit::create_keys(keys.path()).unwrap();
+
+        let mut config = Config::default();
+        config.server.listen = "127.0.0.1:0".parse().unwrap();
+        config
+            .database
+            .urls
+            .insert("accounts", database.url.clone().into());
+        config.nats.url = nats.url().into();
+        config.keys.folder = keys.path().to_owned();
+        config.clock.mode = kit::config::ClockMode::Controlled;
+        config.clock.start = Some(NOW.parse().unwrap());
+        config.bootstrap.administrator_password = Some(ADMIN_PASSWORD.into());
+        let node = Node::start(config).await.unwrap();
+        let mounted = accounts::start(&node).await.unwrap();
+
+        let server = node.clone();
+        node.tasks.spawn("server", async move {
+            kit::serve(&server, vec![mounted], pending()).await.unwrap();
+        });
+        Self {
+            channel: connect(&format!("http://{}", node.address())).await,
+            node,
+            database,
+            _nats: nats,
+            _keys: keys,
+        }
+    }
+
+    /// With the staff of the scenarios' background.
+    pub(crate) async fn staffed() -> Self {
+        let office = Self::empty().await;
+        let rows = [
+            ("s-02", "Орлова Ирина Павловна", "administrator", "", ""),
+            ("s-10", "Зайцев Сергей Николаевич", "head", "А", "s-10"),
+            ("s-11", "Петров Алексей Игоревич", "manager", "А", "s-10"),
+            ("s-12", "Смирнова Ольга Викторовна", "manager", "А", "s-10"),
+            ("s-20", "Волкова Марина Юрьевна", "head", "Б", "s-20"),
+            ("s-21", "Никитин Павел Олегович", "manager", "Б", "s-20"),
+            ("s-30", "Белова Татьяна Михайловна", "operator", "", ""),
+            ("s-40", "Мельник Роман Ильич", "analyst", "", ""),
+        ];
+        let rows = rows
+            .iter()
+            .zip(1..)
+            .map(|(row, number)| staff_row(number, *row));
+        let request = pb::ImportStaffRequest {
+            rows: rows.collect(),
+            dry_run: false,
+        };
+        let answer = office.staff("admin").import_staff(request).await.unwrap();
+        let answer = answer.into_inner();
+        for result in &answer.results {
+            assert_eq!(
+                result.outcome().as_str_name(),
+                "OUTCOME_CREATED",
+                "{result:?}"
+            );
+        }
+        office.settle(answer.position).await;
+        office
+    }
+
+    pub(crate) fn accounts(&self, who: &str) -> AccountsServiceClient<Caller> {
+        AccountsServiceClient::with_interceptor(self.channel.clone(), self.token(who))
+    }
+
+    pub(crate) fn staff(&self, who: &str) -> StaffServiceClient<Caller> {
+        StaffServiceClient::with_interceptor(self.channel.clone(), self.token(who))
+    }
+
+    pub(crate) fn identity(&self) -> IdentityServiceClient<Channel> {
+        IdentityServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn identity_with(&self, token: &str) -> IdentityServiceClient<Caller> {
+        let bearer = As(format!("Bearer {token}").parse().unwrap());
+        IdentityServiceClient::with_interceptor(self.channel.clone(), bearer)
+    }
+
+    fn token(&self, who: &str) -> As {
+        let identity = Identity::Staff(StaffId::of_external(who));
+        let token = self.node.tokens.issue(&identity, Duration::from_mins(10));
+        As(format!("Bearer {}", token.unwrap().0).parse().unwrap())
+    }
+
+    /// Until the views have this: whoever is asked next sees it.
+    pub(crate) async fn settle(&self, position: Option<Position>) {
+        let request = pb::ListGroupsRequest {
+            min_positions: position.into_iter().collect(),
+        };
+        self.staff("admin").list_groups(request).await.unwrap();
+    }
+
+    /// How many events of a type were recorded.
+    pub(crate) async fn events(&self, event_type: &str) -> i64 {
+        sqlx::query_scalar("select count(*) from log.events where type = $1")
+            .bind(event_type)
+            .fetch_one(&self.database.pool)
+            .await
+            .unwrap()
+    }
+
+    /// A company with a phone of its own, by the administrator.
+    pub(crate) async fn company(&self, external_id: &str, phone: &str, owner: &str) -> AccountId {
+        let request = pb::RegisterProspectRequest {
+            external_id: external_id.to_owned(),
+            card: Some(card(external_id, phone)),
+            owner_id: match owner {
+                "" => String::new(),
+                owner => StaffId::of_external(owner).to_string(),
+            },
+            ..Default::default()
+        };
+        let answer = self
+            .accounts("s-02")
+            .register_prospect(request)
+            .await
+            .unwrap();
+        let answer = answer.into_inner();
+        self.settle(answer.recorded.unwrap().position).await;
+        answer.account_id.parse().unwrap()
+    }
+
+    pub(crate) async fn listed(&self, who: &str, request: pb::ListAccountsRequest) -> Vec<String> {
+        let answer = self.accounts(who).list_accounts(request).await.unwrap();
+        let accounts = answer.into_inner().accounts.into_iter();
+        accounts.map(|account| account.card.unwrap().name).collect()
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the caller is outside and has no peers"
+)]
+async fn connect(url: &str) -> Channel {
+    let endpoint = Endpoint::from_shared(url.to_owned()).unwrap();
+    endpoint.connect().await.unwrap()
+}
+
+pub(crate) fn staff_row(
+    row: i64,
+    (external_id, name, role, group, head): (&str, &str, &str, &str, &str),
+) -> pb::StaffRow {
+    pb::StaffRow {
+        row,
+        external_id: external_id.to_owned(),
+        name: name.to_owned(),
+        role: role.to_owned(),
+        group: group.to_owned(),
+        head: head.to_owned(),
+        hired_on: "2023-02-01".to_owned(),
+        ..Default::default()
+    }
+}
+
+pub(crate) fn card(name: &str, phone: &str) -> pb::Card {
+    pb::Card {
+        name: name.to_owned(),
+        phones: vec![phone.to_owned()],
+        ..Default::default()
+    }
+}
+
+pub(crate) fn staff_id(external_id: &str) -> String {
+    StaffId::of_external(external_id).to_string()
+}
+
+/// Code, reason and the fields at fault.
+#[track_caller]
+pub(crate) fn refused<T: std::fmt::Debug>(
+    answer: Result<tonic::Response<T>, Status>,
+) -> (Code, String, Vec<String>) {
+    let status = answer.unwrap_err();
+    let details = status.get_error_details();
+    let reason = details.error_info().map(|info| info.reason.clone());
+    let fields = details.bad_request().map(|request| {
+        let violations = request.field_violations.iter();
+        violations
+            .map(|violation| violation.field.clone())
+            .collect()
+    });
+    (
+        status.code(),
+        reason.unwrap_or_default(),
+        fields.unwrap_or_default(),
+    )
+}

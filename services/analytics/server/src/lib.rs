@@ -1,0 +1,23 @@
+//! Analytics: reports as projections of the other services' events. Owns no business facts; its
+//! log holds only what it will decide itself.
+
+mod facts_view;
+mod metrics;
+mod reports;
+mod scorecard;
+
+use api::analytics::reports_service_server::ReportsServiceServer;
+use kit::{Mounted, Node, Service, StartError};
+
+use crate::{facts_view::FactsView, reports::Reports};
+
+/// The tables of the log. Read models make their own.
+pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../../migrations/analytics");
+
+/// Follows the logs of accounts and contacts and answers from what it has counted.
+pub async fn start(node: &Node) -> Result<Mounted, StartError> {
+    let service = Service::open(node, "analytics", &MIGRATOR).await?;
+    service.project(FactsView).await?;
+    let mounted = Mounted::new(&service);
+    Ok(mounted.add(ReportsServiceServer::new(Reports { service })))
+}

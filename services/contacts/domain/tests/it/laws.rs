@@ -1,0 +1,218 @@
+use chrono::{DateTime, TimeZone, Utc};
+use contacts_domain::{
+    Interaction, Person,
+    interaction::{self, CompletedTask, Log},
+    person::{self, Add, ChangeDetails},
+};
+use es::{Aggregate, Personal, decode, encode, personal};
+use proptest::{
+    collection::vec,
+    option,
+    prelude::{Strategy, any, proptest},
+    sample::select,
+};
+use uuid::Uuid;
+use vocabulary::{
+    AccountId, Deadline, Direction, Email, GroupId, InteractionKind, NextStep, Outcome, PersonId,
+    PhoneNumber, StaffId, TaskId, TaskKind,
+};
+
+/// Few ids, so that they meet again.
+fn ids() -> impl Strategy<Value = Uuid> {
+    (1..4_u128).prop_map(Uuid::from_u128)
+}
+
+fn text() -> impl Strategy<Value = String> {
+    "[ а-яё]{0,6}"
+}
+
+fn instant() -> impl Strategy<Value = DateTime<Utc>> {
+    (0..2_000_000_000_i64).prop_map(|s| Utc.timestamp_opt(s, 0).earliest().unwrap_or_default())
+}
+
+fn phones() -> impl Strategy<Value = Vec<PhoneNumber>> {
+    vec(0..3_u8, 0..3).prop_map(|last| {
+        last.into_iter()
+            .filter_map(|n| PhoneNumber::parse(&format!("+7900000011{n}")).ok())
+            .collect()
+    })
+}
+
+fn emails() -> impl Strategy<Value = Vec<Email>> {
+    vec(0..3_u8, 0..3).prop_map(|names| {
+        names
+            .into_iter()
+            .filter_map(|n| Email::parse(&format!("v{n}@example.org")).ok())
+            .collect()
+    })
+}
+
+fn person_commands() -> impl Strategy<Value = person::Command> {
+    let add = (
+        ids(),
+        ids(),
+        option::of(text()),
+        text(),
+        text(),
+        phones(),
+        emails(),
+    )
+        .prop_map(
+            |(id, account_id, external_id, name, job_title, phones, emails)| {
+                person::Command::Add(Add {
+                    id: PersonId(id),
+                    account_id: AccountId(account_id),
+                    external_id,
+                    name,
+                    job_title,
+                    phones,
+                    emails,
+                })
+            },
+        );
+    let change = (
+        ids(),
+        option::of(text()),
+        option::of(text()),
+        option::of(phones()),
+        option::of(emails()),
+    )
+        .prop_map(|(id, name, job_title, phones, emails)| {
+            person::Command::ChangeDetails(ChangeDetails {
+                id: PersonId(id),
+                name,
+                job_title,
+                phones,
+                emails,
+            })
+        });
+    proptest::prop_oneof![add, change]
+}
+
+fn next_steps() -> impl Strategy<Value = NextStep> {
+    (
+        instant(),
+        select(TaskKind::ALL),
+        option::of(ids()),
+        text(),
+        text(),
+    )
+        .prop_map(|(due_at, kind, person, purpose, comment)| NextStep {
+            due_at: Deadline::at(due_at.fixed_offset()),
+            kind,
+            person_id: person.map(PersonId),
+            purpose,
+            comment,
+        })
+}
+
+fn interaction_commands() -> impl Strategy<Value = interaction::Command> {
+    let who = (
+        ids(),
+        option::of(ids()),
+        option::of(text()),
+        ids(),
+        option::of(ids()),
+    );
+    let what = (
+        select(InteractionKind::ALL),
+        select(Direction::ALL),
+        select(Outcome::ALL),
+        (text(), text(), text()),
+    );
+    let when = (instant(), instant(), any::<i64>());
+    let then = (option::of((ids(), any::<bool>())), option::of(next_steps()));
+    (who, what, when, then).prop_map(|(who, what, when, then)| {
+        let (account_id, person_id, external_id, author_id, group_id) = who;
+        let (kind, direction, outcome, (summary, impression, note)) = what;
+        let (now, occurred_at, duration_s) = when;
+        let (task, next_step) = then;
+        interaction::Command::Log(Box::new(Log {
+            now,
+            account_id: AccountId(account_id),
+            person_id: person_id.map(PersonId),
+            external_id,
+            kind,
+            direction,
+            outcome,
+            occurred_at,
+            duration_s: duration_s % 100_000,
+            author_id: StaffId(author_id),
+            author_group_id: group_id.map(GroupId),
+            summary,
+            impression,
+            note,
+            completes: task.map(|(id, open)| CompletedTask {
+                id: TaskId(id),
+                open,
+            }),
+            next_step,
+        }))
+    })
+}
+
+/// Plays commands one after the other and checks at each step what must hold for any aggregate.
+fn play<A: Aggregate>(commands: Vec<A::Command>) {
+    let mut history = Vec::new();
+    for command in commands {
+        let Ok(events) = A::decide(&A::fold(&history), command.clone()) else {
+            continue;
+        };
+        for event in &events {
+            assert_storable(event);
+        }
+        history.extend(events);
+        let again = A::decide(&A::fold(&history), command).unwrap_or_default();
+        assert_eq!(again, [], "the same command twice changes nothing more");
+    }
+    // Nothing that is forgotten may stop the rest from being read and decided on.
+    let erased: Vec<A::Event> = history.iter().map(erase).collect();
+    A::fold(&erased);
+}
+
+fn assert_storable<E: serde::Serialize + serde::de::DeserializeOwned + PartialEq>(event: &E) {
+    let stored = encode(event).expect("encodes");
+    let back: E = decode(&stored.event_type, stored.payload.to_string().as_bytes()).expect("reads");
+    assert!(&back == event, "{}", stored.event_type);
+}
+
+/// The event as it reads once the keys are gone.
+fn erase<E: serde::Serialize + serde::de::DeserializeOwned>(event: &E) -> E {
+    let mut stored = encode(event).expect("encodes");
+    let sealed = personal::seal(&mut stored.payload, &mut |_, _| {
+        Ok::<_, std::convert::Infallible>(String::new())
+    });
+    assert_eq!(sealed, Ok(()));
+    decode(&stored.event_type, stored.payload.to_string().as_bytes()).expect("reads when erased")
+}
+
+proptest! {
+    #[test]
+    fn person(commands in vec(person_commands(), 1..8)) {
+        play::<Person>(commands);
+    }
+
+    #[test]
+    fn interaction(commands in vec(interaction_commands(), 1..4)) {
+        play::<Interaction>(commands);
+    }
+
+    #[test]
+    fn no_plain_text_is_left_of_an_erased_event(commands in vec(interaction_commands(), 1..4)) {
+        for command in commands {
+            let decided = Interaction::decide(&interaction::State::default(), command);
+            for event in decided.unwrap_or_default() {
+                let interaction::Event::Logged(logged) = erase(&event);
+                let step = logged.next_step.as_ref();
+                let texts = [
+                    logged.summary.as_ref(),
+                    logged.impression.as_ref(),
+                    logged.note.as_ref(),
+                    step.and_then(|step| step.purpose.as_ref()),
+                    step.map(|step| &step.comment),
+                ];
+                assert!(texts.into_iter().flatten().all(|text| Personal::get(text).is_none()));
+            }
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! The gRPC service: reads requests, checks who sees what, and asks the domain.
+
+use api::contacts::{
+    AddContactPersonRequest, AddContactPersonResponse, ChangePersonDetailsRequest,
+    ChangePersonDetailsResponse, ContactPoints, GetInteractionRequest, GetInteractionResponse,
+    GetTimelineRequest, GetTimelineResponse, ImportInteractionsRequest, ImportInteractionsResponse,
+    ImportPersonsRequest, ImportPersonsResponse, ListContactPersonsRequest,
+    ListContactPersonsResponse, LogInteractionRequest, LogInteractionResponse,
+    contacts_service_server::ContactsService,
+};
+use contacts_domain::{
+    Interaction, Person, interaction,
+    person::{Add, ChangeDetails, Command},
+};
+use kit::{AppError, Ctx, Service, Violations};
+use tonic::{Request, Response, Status};
+use vocabulary::{AccountId, InteractionId, PersonId, Role, StaffId, TaskId};
+
+use crate::{
+    import, log_interaction,
+    persons_view::{self, MAX_NAME},
+    terms,
+    timeline_view::{self, Filter},
+};
+
+type Answer<T> = Result<Response<T>, Status>;
+
+pub(crate) struct Contacts {
+    service: Service,
+}
+
+impl Contacts {
+    pub(crate) fn new(service: Service) -> Self {
+        Self { service }
+    }
+}
+
+#[tonic::async_trait]
+impl ContactsService for Contacts {
+    async fn add_contact_person(
+        &self,
+        request: Request<AddContactPersonRequest>,
+    ) -> Answer<AddContactPersonResponse> {
+        let (ctx, request) = self.service.command(request).await?;
+        let mut v = Violations::new();
+        let account_id = v.id::<AccountId>("account_id", &request.account_id);
+        let external_id = v.line("external_id", &request.external_id, 200);
+        let name = v.required_line("name", &request.name, MAX_NAME);
+        let job_title = v.line("job_title", &request.job_title, MAX_NAME);
+        let phones = v.phones("phones", &request.phones);
+        let emails = v.emails("emails", &request.emails);
+        v.finish()?;
+        let account_id = account_id.ok_or(AppError::NotFound { what: "account" })?;
+        self.service.visible_account(&ctx, account_id).await?;
+
+        let external_id = Some(external_id).filter(|id| !id.is_empty());
+        let id = match &external_id {
+            Some(external_id) => PersonId::of_external(external_id),
+            None => PersonId(ctx.new_id()),
+        };
+        let fresh = external_id.is_none();
+        let command = Command::Add(Add {
+            id,
+            account_id,
+            external_id,
+            name,
+            job_title,
+            phones,
+            emails,
+        });
+        let log = &self.service.log;
+        let outcome = if fresh {
+            log.execute_new::<Person>(&ctx.command(), id.0, command)
+                .await
+        } else {
+            log.execute::<Person>(&ctx.command(), id.0, command).await
+        }
+        .map_err(AppError::from)?;
+        Ok(Response::new(AddContactPersonResponse {
+            person_id: outcome.id.to_string(),
+            recorded: Some(self.service.recorded(&outcome)),
+        }))
+    }
+
+    async fn change_person_details(
+        &self,
+        request: Request<ChangePersonDetailsRequest>,
+    ) -> Answer<ChangePersonDetailsResponse> {
+        let (ctx, request) = self.service.command(request).await?;
+        let mut v = Violations::new();
+        let id = v.id::<PersonId>("person_id", &request.person_id);
+        let name = request
+            .name
+            .map(|name| v.required_line("name", &name, MAX_NAME));
+        let job_title = request
+            .job_title
+            .map(|title| v.line("job_title", &title, MAX_NAME));
+        let phones = request
+            .phones
+            .map(|ContactPoints { values }| v.phones("phones", &values));
+        let emails = request
+            .emails
+            .map(|ContactPoints { values }| v.emails("emails", &values));
+        v.finish()?;
+        let id = self.visible_person(&ctx, id).await?;
+        // Invariant 38: who logs events does not edit personal data.
+        if ctx.role() == Role::Manager {
+            return Err(AppError::forbidden(
+                "PERSONAL_DATA_BY_OPERATOR",
+                "personal data is edited by the operator",
+            )
+            .into());
+        }
+        let command = Command::ChangeDetails(ChangeDetails {
+            id,
+            name,
+            job_title,
+            phones,
+            emails,
+        });
+        let context = ctx.expecting(request.expected_version).command();
+        let outcome = self
+            .service
+            .log
+            .execute::<Person>(&context, id.0, command)
+            .await
+            .map_err(AppError::from)?;
+        Ok(Response::new(ChangePersonDetailsResponse {
+            recorded: Some(self.service.recorded(&outcome)),
+        }))
+    }
+
+    async fn list_contact_persons(
+        &self,
+        request: Request<ListContactPersonsRequest>,
+    ) -> Answer<ListContactPersonsResponse> {
+        let (ctx, request) = self.service.query(request).await?;
+        let mut v = Violations::new();
+        let account_id = v.id::<AccountId>("account_id", &request.account_id);
+        v.finish()?;
+        let account_id = account_id.ok_or(AppError::NotFound { what: "account" })?;
+        self.service.visible_account(&ctx, account_id).await?;
+        let rows = persons_view::of_account(self.service.pool(), account_id)
+            .await
+            .map_err(AppError::from)?;
+        Ok(Response::new(ListContactPersonsResponse {
+            persons: rows.into_iter().map(Into::into).collect(),
+        }))
+    }
+
+    async fn log_interaction(
+        &self,
+        request: Request<LogInteractionRequest>,
+    ) -> Answer<LogInteractionResponse> {
+        let (ctx, request) = self.service.command(request).await?;
+        let views = &self.service.views;
+        views
+            .reached(&request.min_positions, ctx.remaining())
+            .await?;
+        let promised = request.next_step.is_some();
+        let log = log_interaction::read(&self.service, &ctx, &request).await?;
+        let command = interaction::Command::Log(Box::new(log));
+        let log = &self.service.log;
+        let outcome = log
+            .execute_new::<Interaction>(&ctx.command(), ctx.new_id(), command)
+            .await
+            .map_err(AppError::from)?;
+        let id = InteractionId(outcome.id);
+        Ok(Response::new(LogInteractionResponse {
+            interaction_id: id.to_string(),
+            next_task_id: if promised {
+                TaskId::of_next_step(id).to_string()
+            } else {
+                String::new()
+            },
+            recorded: Some(self.service.recorded(&outcome)),
+        }))
+    }
+
+    async fn get_interaction(
+        &self,
+        request: Request<GetInteractionRequest>,
+    ) -> Answer<GetInteractionResponse> {
+        let (ctx, request) = self.service.query(request).await?;
+        let mut v = Violations::new();
+        let id = v.id::<InteractionId>("interaction_id", &request.interaction_id);
+        v.finish()?;
+        let absent = || AppError::NotFound {
+            what: "interaction",
+        };
+        let entry = timeline_view::find(self.service.pool(), id.ok_or_else(absent)?)
+            .await
+            .map_err(AppError::from)?
+            .ok_or_else(absent)?;
+        self.service
+            .visible_account(&ctx, AccountId(entry.account_id))
+            .await?;
+        Ok(Response::new(GetInteractionResponse {
+            interaction: Some(entry.into()),
+        }))
+    }
+
+    async fn get_timeline(
+        &self,
+        request: Request<GetTimelineRequest>,
+    ) -> Answer<GetTimelineResponse> {
+        let (ctx, request) = self.service.query(request).await?;
+        let mut v = Violations::new();
+        let account_id = v.id::<AccountId>("account_id", &request.account_id);
+        let author_id = v.optional_id::<StaffId>("author_id", &request.author_id);
+        let kind = match request.kind {
+            0 => None,
+            number => v.parsed("kind", terms::kind(number)),
+        };
+        v.finish()?;
+        let account_id = account_id.ok_or(AppError::NotFound { what: "account" })?;
+        let list = format!("timeline/{account_id}/{author_id:?}/{kind:?}");
+        let page = self.service.page(&request.page, &list)?;
+        self.service.visible_account(&ctx, account_id).await?;
+
+        let filter = Filter {
+            account_id,
+            author_id,
+            kind,
+        };
+        let (mut entries, total) =
+            timeline_view::page(self.service.pool(), &filter, page.after(), page.fetch())
+                .await
+                .map_err(AppError::from)?;
+        let next_page_token = page.cut(&mut entries, timeline_view::Entry::key);
+        Ok(Response::new(GetTimelineResponse {
+            interactions: entries.into_iter().map(Into::into).collect(),
+            next_page_token,
+            total,
+        }))
+    }
+
+    async fn import_persons(
+        &self,
+        request: Request<ImportPersonsRequest>,
+    ) -> Answer<ImportPersonsResponse> {
+        let (ctx, request) = self.service.plain(request).await?;
+        Ok(Response::new(
+            import::persons(&self.service, &ctx, request).await?,
+        ))
+    }
+
+    async fn import_interactions(
+        &self,
+        request: Request<ImportInteractionsRequest>,
+    ) -> Answer<ImportInteractionsResponse> {
+        let (ctx, request) = self.service.plain(request).await?;
+        Ok(Response::new(
+            import::interactions(&self.service, &ctx, request).await?,
+        ))
+    }
+}
+
+impl Contacts {
+    /// A person at an account that the caller sees; everybody else does not exist for the caller.
+    async fn visible_person(&self, ctx: &Ctx, id: Option<PersonId>) -> Result<PersonId, AppError> {
+        let absent = || AppError::NotFound { what: "person" };
+        let id = id.ok_or_else(absent)?;
+        // From the log, not from the view: it may have been added a moment ago.
+        let person = self.service.log.load::<Person>(id.0).await?;
+        let account_id = person.state.account_id().ok_or_else(absent)?;
+        self.service.visible_account(ctx, account_id).await?;
+        Ok(id)
+    }
+}

@@ -1,0 +1,180 @@
+//! Files of persons and of past contacts, batch by batch. Every row has its own fate, and ids
+//! follow from external ids, so repeating a batch changes nothing.
+
+mod interactions;
+mod persons;
+
+use std::collections::{HashMap, HashSet, hash_map::Entry};
+
+use api::common::{RowResult, Violation as RowViolation, row_result::Outcome};
+use es::{Aggregate, Rejection, Violation};
+use es_postgres::ExecuteError;
+use kit::{AppError, Ctx, Service, Violations};
+use uuid::Uuid;
+use vocabulary::{AccountId, normalise};
+
+pub(crate) use interactions::interactions;
+pub(crate) use persons::persons;
+
+const MAX_ROWS: usize = 1_000;
+const MAX_EXTERNAL_ID: usize = 200;
+
+/// A row of the file: a command, or everything that is wrong with it.
+struct Row<C> {
+    number: i64,
+    read: Result<Ready<C>, Vec<Violation>>,
+}
+
+struct Ready<C> {
+    id: Uuid,
+    account_id: AccountId,
+    command: C,
+}
+
+/// The fate of each row, and the position in the log that the import reached.
+struct Imported {
+    results: Vec<RowResult>,
+    position: i64,
+}
+
+/// Which of the accounts named in a file the caller sees: one query for the whole batch.
+struct Accounts(HashSet<AccountId>);
+
+impl Accounts {
+    async fn visible<'a>(
+        service: &Service,
+        ctx: &Ctx,
+        external_ids: impl ExactSizeIterator<Item = &'a str>,
+    ) -> Result<Self, AppError> {
+        if external_ids.len() > MAX_ROWS {
+            return Err(AppError::violation(
+                "rows",
+                format!("must be at most {MAX_ROWS}"),
+            ));
+        }
+        let ids: HashSet<_> = external_ids
+            .map(|external_id| AccountId::of_external(&normalise(external_id)))
+            .collect();
+        let ids: Vec<_> = ids.into_iter().collect();
+        let mut known = service.known_accounts(&ids).await?;
+        known.retain(|_, account| ctx.sees().includes_owner(account.owner_id));
+        Ok(Self(known.into_keys().collect()))
+    }
+
+    /// The account of a row. What is hidden from the caller and what does not exist read the same.
+    fn read(&self, v: &mut Violations, external_id: &str) -> Option<AccountId> {
+        let external_id = v.required_line("account", external_id, MAX_EXTERNAL_ID);
+        if external_id.is_empty() {
+            return None;
+        }
+        let id = Some(AccountId::of_external(&external_id)).filter(|id| self.0.contains(id));
+        if id.is_none() {
+            v.add("account", "is not known");
+        }
+        id
+    }
+}
+
+/// Records what can be recorded. `repeated` is how the aggregate says that it has the row already.
+async fn record<A: Aggregate>(
+    service: &Service,
+    ctx: &Ctx,
+    rows: Vec<Row<A::Command>>,
+    repeated: &A::Rejection,
+) -> Result<Imported, AppError> {
+    let mut results = Vec::with_capacity(rows.len());
+    let mut commands = Vec::with_capacity(rows.len());
+    let mut commanded = Vec::with_capacity(rows.len());
+    for (index, row) in rows.into_iter().enumerate() {
+        results.push(match row.read {
+            Ok(ready) => {
+                commanded.push(index);
+                commands.push((ctx.command(), ready.id, ready.command));
+                accepted(row.number, Outcome::Created, ready.id)
+            }
+            Err(violations) => rejected(row.number, violations, INVALID),
+        });
+    }
+    let mut position = *service.log.head().borrow();
+    let outcomes = service.log.execute_many::<A>(commands).await;
+    for (index, outcome) in commanded.into_iter().zip(outcomes) {
+        let result: &mut RowResult = &mut results[index];
+        match outcome {
+            Ok(outcome) => position = position.max(outcome.position),
+            Err(ExecuteError::Rejected(rejection)) if rejection == *repeated => {
+                result.outcome = Outcome::Repeated.into();
+            }
+            Err(ExecuteError::Rejected(rejection)) => {
+                let mut violations = rejection.violations();
+                if violations.is_empty() {
+                    violations.push(Violation::new("external_id", rejection.to_string()));
+                }
+                *result = rejected(result.row, violations, rejection.reason());
+            }
+            // Not the row's fault: the caller sends the batch again.
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(Imported { results, position })
+}
+
+/// What [`record`] would answer, as far as the view tells: `known` has the ids that are taken and
+/// the account of each.
+fn foresee<C>(
+    service: &Service,
+    rows: Vec<Row<C>>,
+    mut known: HashMap<Uuid, AccountId>,
+    taken: &impl Rejection,
+) -> Imported {
+    let results = rows.into_iter().map(|row| match row.read {
+        Err(violations) => rejected(row.number, violations, INVALID),
+        Ok(ready) => match known.entry(ready.id) {
+            Entry::Vacant(free) => {
+                free.insert(ready.account_id);
+                accepted(row.number, Outcome::Created, ready.id)
+            }
+            Entry::Occupied(there) if *there.get() == ready.account_id => {
+                accepted(row.number, Outcome::Repeated, ready.id)
+            }
+            Entry::Occupied(_) => {
+                let violation = Violation::new("external_id", taken.to_string());
+                rejected(row.number, vec![violation], taken.reason())
+            }
+        },
+    });
+    Imported {
+        results: results.collect(),
+        position: *service.log.head().borrow(),
+    }
+}
+
+/// Ids of the rows that can be taken.
+fn ids<C>(rows: &[Row<C>]) -> Vec<Uuid> {
+    let ready = rows.iter().filter_map(|row| row.read.as_ref().ok());
+    ready.map(|ready| ready.id).collect()
+}
+
+const INVALID: &str = "INVALID";
+
+fn accepted(row: i64, outcome: Outcome, id: Uuid) -> RowResult {
+    RowResult {
+        row,
+        outcome: outcome.into(),
+        id: id.to_string(),
+        violations: Vec::new(),
+    }
+}
+
+fn rejected(row: i64, violations: Vec<Violation>, reason: &str) -> RowResult {
+    let violations = violations.into_iter().map(|violation| RowViolation {
+        field: violation.field,
+        description: violation.description,
+        reason: reason.to_owned(),
+    });
+    RowResult {
+        row,
+        outcome: Outcome::Rejected.into(),
+        id: String::new(),
+        violations: violations.collect(),
+    }
+}

@@ -1,0 +1,185 @@
+use std::collections::HashMap;
+
+use api::contacts::{ImportInteractionsRequest, ImportInteractionsResponse, InteractionRow};
+use chrono::{DateTime, SubsecRound, Utc};
+use contacts_domain::{
+    Interaction,
+    interaction::{Command, Log, Rejection, duration_fault},
+};
+use kit::{AppError, Ctx, Service, Violations};
+use uuid::Uuid;
+use vocabulary::{
+    AccountId, Direction, InteractionId, PersonId, StaffId, normalise, parse_instant,
+};
+
+use super::{Accounts, MAX_EXTERNAL_ID, Ready, Row, foresee, ids, record};
+use crate::{log_interaction::MAX_TEXT, persons_view, timeline_view};
+
+pub(crate) async fn interactions(
+    service: &Service,
+    ctx: &Ctx,
+    request: ImportInteractionsRequest,
+) -> Result<ImportInteractionsResponse, AppError> {
+    let named = request.rows.iter().map(|row| row.account.as_str());
+    let reader = Reader {
+        ctx,
+        accounts: Accounts::visible(service, ctx, named).await?,
+        persons: known_persons(service, &request.rows).await?,
+    };
+    let rows: Vec<_> = request
+        .rows
+        .iter()
+        .map(|row| {
+            let mut v = Violations::new();
+            let ready = reader.read(&mut v, row);
+            Row {
+                number: row.row,
+                read: ready.ok_or_else(|| v.into_inner()),
+            }
+        })
+        .collect();
+    let imported = if request.dry_run {
+        let known = timeline_view::find_accounts(service.pool(), &ids(&rows)).await?;
+        foresee(service, rows, known, &Rejection::ExternalIdTaken)
+    } else {
+        record::<Interaction>(service, ctx, rows, &Rejection::AlreadyLogged).await?
+    };
+    Ok(ImportInteractionsResponse {
+        results: imported.results,
+        position: Some(service.position(imported.position)),
+    })
+}
+
+/// Where each person named in the file is.
+async fn known_persons(
+    service: &Service,
+    rows: &[InteractionRow],
+) -> Result<HashMap<Uuid, AccountId>, AppError> {
+    let named = rows.iter().map(|row| normalise(&row.person));
+    let mut ids: Vec<_> = named
+        .filter(|external_id| !external_id.is_empty())
+        .map(|external_id| PersonId::of_external(&external_id).0)
+        .collect();
+    ids.sort_unstable();
+    ids.dedup();
+    persons_view::accounts_of(service, &ids).await
+}
+
+/// What the rows of one batch are checked against.
+struct Reader<'a> {
+    ctx: &'a Ctx,
+    accounts: Accounts,
+    persons: HashMap<Uuid, AccountId>,
+}
+
+impl Reader<'_> {
+    /// `None` when anything is wrong with the row.
+    fn read(&self, v: &mut Violations, row: &InteractionRow) -> Option<Ready<Command>> {
+        let external_id = v.required_line("external_id", &row.external_id, MAX_EXTERNAL_ID);
+        let account_id = self.accounts.read(v, &row.account);
+        let person_id = self.person(v, &row.person, account_id);
+        let kind = v.term("kind", &row.kind);
+        let direction = match row.direction.trim() {
+            "" => Some(Direction::Outbound),
+            text => v.term("direction", text),
+        };
+        let outcome = v.term("outcome", &row.outcome);
+        let occurred_at = self.instant(v, &row.occurred_at);
+        let duration_s = duration(v, &row.duration_s);
+        let author_id = self.author(v, &row.author);
+        let summary = v.optional("summary", &row.summary, MAX_TEXT);
+        let impression = v.optional("impression", &row.impression, MAX_TEXT);
+        let note = v.optional("note", &row.note, MAX_TEXT);
+        if !v.is_empty() {
+            return None;
+        }
+        let (account_id, occurred_at, author_id) = (account_id?, occurred_at?, author_id?);
+        Some(Ready {
+            id: InteractionId::of_external(&external_id).0,
+            account_id,
+            command: Command::Log(Box::new(Log {
+                now: self.ctx.now,
+                account_id,
+                person_id,
+                external_id: Some(external_id),
+                kind: kind?,
+                direction: direction?,
+                outcome: outcome?,
+                occurred_at,
+                duration_s,
+                author_id,
+                author_group_id: self.ctx.directory().group_of(author_id, occurred_at),
+                summary,
+                impression,
+                note,
+                completes: None,
+                next_step: None,
+            })),
+        })
+    }
+
+    fn person(
+        &self,
+        v: &mut Violations,
+        external_id: &str,
+        account_id: Option<AccountId>,
+    ) -> Option<PersonId> {
+        let external_id = v.line("person", external_id, MAX_EXTERNAL_ID);
+        if external_id.is_empty() {
+            return None;
+        }
+        let id = PersonId::of_external(&external_id);
+        // Without its account the row is refused anyway, and the person cannot be judged.
+        if account_id.is_some() && self.persons.get(&id.0).copied() != account_id {
+            v.add("person", "is not a person of this account");
+        }
+        Some(id)
+    }
+
+    fn instant(&self, v: &mut Violations, text: &str) -> Option<DateTime<Utc>> {
+        let instant = parse_instant(text, &self.ctx.zone()).map(|instant| instant.trunc_subsecs(6));
+        match instant {
+            None => v.add(
+                "occurred_at",
+                "must be a date, a date and time, or RFC 3339",
+            ),
+            Some(instant) if instant > self.ctx.now => {
+                v.add("occurred_at", "must not be in the future");
+            }
+            Some(_) => {}
+        }
+        instant
+    }
+
+    /// A manager brings own contacts, a head those of the group, an administrator anybody's, also
+    /// of those who have left.
+    fn author(&self, v: &mut Violations, external_id: &str) -> Option<StaffId> {
+        let external_id = v.line("author", external_id, MAX_EXTERNAL_ID);
+        if external_id.is_empty() {
+            return Some(self.ctx.staff_id());
+        }
+        let id = StaffId::of_external(&external_id);
+        let known = self.ctx.directory().staff(id).is_some();
+        if known && self.ctx.sees().includes(id) {
+            return Some(id);
+        }
+        v.add("author", "is nobody whose contacts the caller may bring");
+        None
+    }
+}
+
+/// Empty is 0: unknown.
+fn duration(v: &mut Violations, text: &str) -> i64 {
+    let text = text.trim();
+    if text.is_empty() {
+        return 0;
+    }
+    let read = text
+        .parse::<i64>()
+        .map_err(|_| "must be a whole number of seconds");
+    let duration_s = v.parsed("duration_s", read).unwrap_or(0);
+    if let Some(fault) = duration_fault(duration_s) {
+        v.add("duration_s", fault);
+    }
+    duration_s
+}

@@ -1,0 +1,35 @@
+//! The contacts service: people at accounts and everything that was ever said to them.
+//!
+//! Knows of other services only what their events tell: who owns an account (kept by kit) and
+//! which tasks are open ([`tasks_view`]).
+
+mod contacts_service;
+mod import;
+mod log_interaction;
+mod persons_view;
+mod tasks_view;
+mod terms;
+mod timeline_view;
+#[cfg(test)]
+mod view_tests;
+
+use api::contacts::contacts_service_server::ContactsServiceServer;
+use kit::{Mounted, Node, Service, StartError};
+use sqlx::migrate::Migrator;
+
+use crate::{
+    contacts_service::Contacts, persons_view::PersonsView, tasks_view::TasksView,
+    timeline_view::TimelineView,
+};
+
+pub static MIGRATOR: Migrator = sqlx::migrate!("../../../migrations/contacts");
+
+/// Opens the log, starts the views and mounts the service.
+pub async fn start(node: &Node) -> Result<Mounted, StartError> {
+    let service = Service::open(node, "contacts", &MIGRATOR).await?;
+    service.project(PersonsView).await?;
+    service.project(TimelineView).await?;
+    service.project(TasksView).await?;
+    let contacts = ContactsServiceServer::new(Contacts::new(service.clone()));
+    Ok(Mounted::new(service).add(contacts))
+}

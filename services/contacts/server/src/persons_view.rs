@@ -1,0 +1,189 @@
+//! The persons of an account: who can be talked to there.
+
+use std::{collections::HashMap, time::Duration};
+
+use api::contacts;
+use contacts_domain::person::{Added, DetailsChanged};
+use es::{Personal, Recorded};
+use es_postgres::projection::{ApplyError, Projection};
+use kit::{AppError, Service};
+use serde::Serialize;
+use sqlx::{FromRow, PgConnection, PgPool, types::Json};
+use uuid::Uuid;
+use vocabulary::{AccountId, fold_for_search};
+
+pub(crate) struct PersonsView;
+
+/// Characters of a name or a job title.
+pub(crate) const MAX_NAME: usize = 300;
+
+#[derive(Debug, Serialize, FromRow)]
+pub(crate) struct Row {
+    pub(crate) person_id: Uuid,
+    pub(crate) account_id: Uuid,
+    pub(crate) external_id: Option<String>,
+    pub(crate) name: String,
+    pub(crate) job_title: String,
+    pub(crate) phones: Vec<String>,
+    pub(crate) emails: Vec<String>,
+    pub(crate) version: i64,
+}
+
+impl From<Row> for contacts::Person {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.person_id.to_string(),
+            external_id: row.external_id.unwrap_or_default(),
+            account_id: row.account_id.to_string(),
+            name: row.name,
+            job_title: row.job_title,
+            phones: row.phones,
+            emails: row.emails,
+            version: row.version,
+        }
+    }
+}
+
+impl Projection for PersonsView {
+    const NAME: &'static str = "persons";
+    const SOURCES: &'static [&'static str] = &["contacts"];
+    const SCHEMA: &'static str = "
+        create table if not exists persons (
+            person_id   uuid primary key,
+            account_id  uuid not null,
+            external_id text,
+            name        text not null,
+            job_title   text not null,
+            phones      text[] not null,
+            emails      text[] not null,
+            version     bigint not null
+        );
+        create index if not exists persons_by_account on persons (account_id);
+    ";
+
+    async fn apply(
+        &self,
+        tx: &mut PgConnection,
+        _source: &str,
+        events: &[Recorded],
+    ) -> Result<(), ApplyError> {
+        let mut added = Vec::new();
+        for event in events {
+            match event.event_type.as_str() {
+                "person.added" => added.push(new_row(event, event.fields()?)),
+                "person.details_changed" => {
+                    // In order: the person may be one of this batch.
+                    insert(tx, &mut added).await?;
+                    update(tx, event, event.fields()?).await?;
+                }
+                _ => {}
+            }
+        }
+        insert(tx, &mut added).await
+    }
+}
+
+fn new_row(event: &Recorded, added: Added) -> Row {
+    Row {
+        person_id: event.stream.id,
+        account_id: added.account_id.0,
+        external_id: added.external_id,
+        name: added.name.into_inner().unwrap_or_default(),
+        job_title: text(added.job_title).unwrap_or_default(),
+        phones: texts(added.phones).unwrap_or_default(),
+        emails: texts(added.emails).unwrap_or_default(),
+        version: event.version,
+    }
+}
+
+/// `None` when not given; empty when erased.
+fn text(given: Option<Personal<String>>) -> Option<String> {
+    given.map(|personal| personal.into_inner().unwrap_or_default())
+}
+
+/// As [`text`], for contact points.
+fn texts<T: ToString>(given: Option<Personal<Vec<T>>>) -> Option<Vec<String>> {
+    given.map(|personal| {
+        let points = personal.into_inner().unwrap_or_default();
+        points.iter().map(T::to_string).collect()
+    })
+}
+
+async fn insert(tx: &mut PgConnection, rows: &mut Vec<Row>) -> Result<(), ApplyError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    // Through JSON because `unnest` would flatten the lists of telephones.
+    sqlx::query("insert into persons select * from jsonb_populate_recordset(null::persons, $1)")
+        .bind(Json(&*rows))
+        .execute(tx)
+        .await?;
+    rows.clear();
+    Ok(())
+}
+
+async fn update(
+    tx: &mut PgConnection,
+    event: &Recorded,
+    changed: DetailsChanged,
+) -> Result<(), ApplyError> {
+    sqlx::query(
+        "update persons set
+             name = coalesce($2, name), job_title = coalesce($3, job_title),
+             phones = coalesce($4, phones), emails = coalesce($5, emails), version = $6
+         where person_id = $1",
+    )
+    .bind(event.stream.id)
+    .bind(text(changed.name))
+    .bind(text(changed.job_title))
+    .bind(texts(changed.phones))
+    .bind(texts(changed.emails))
+    .bind(event.version)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// All persons of an account, by name as a Russian reader expects it.
+pub(crate) async fn of_account(pool: &PgPool, id: AccountId) -> Result<Vec<Row>, sqlx::Error> {
+    let mut rows: Vec<Row> = sqlx::query_as("select * from persons.persons where account_id = $1")
+        .bind(id.0)
+        .fetch_all(pool)
+        .await?;
+    // Folded, because the database would put Ё before А.
+    rows.sort_by_cached_key(|row| (fold_for_search(&row.name), row.person_id));
+    Ok(rows)
+}
+
+/// At which account each of these persons is; the unknown are left out. One who was added a moment
+/// ago is known.
+pub(crate) async fn accounts_of(
+    service: &Service,
+    ids: &[Uuid],
+) -> Result<HashMap<Uuid, AccountId>, AppError> {
+    let known = find_accounts(service.pool(), ids).await?;
+    if ids.iter().all(|id| known.contains_key(id)) {
+        return Ok(known);
+    }
+    let head = service.position(service.log.refresh_head().await?);
+    service.views.reached(&[head], Duration::MAX).await?;
+    Ok(find_accounts(service.pool(), ids).await?)
+}
+
+/// As [`accounts_of`], as far as the view has got.
+pub(crate) async fn find_accounts(
+    pool: &PgPool,
+    ids: &[Uuid],
+) -> Result<HashMap<Uuid, AccountId>, sqlx::Error> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<(Uuid, Uuid)> = sqlx::query_as(
+        "select person_id, account_id from persons.persons where person_id = any($1)",
+    )
+    .bind(ids)
+    .fetch_all(pool)
+    .await?;
+    let rows = rows.into_iter();
+    Ok(rows.map(|(id, account)| (id, AccountId(account))).collect())
+}

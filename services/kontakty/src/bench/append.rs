@@ -1,0 +1,387 @@
+//! Target P1: the append of the log crate against a plain INSERT.
+
+use std::{
+    io::Write,
+    process::Stdio,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, bail};
+use es::StreamId;
+use es_postgres::{Append, AppendError, Log, MasterKey, NewEvent};
+use serde::Serialize;
+use sqlx::{
+    AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use uuid::Uuid;
+
+use crate::output::{Format, Rows, number, text};
+
+const STREAMS: usize = 20_000;
+const PAYLOAD_BYTES: usize = 256;
+/// Every so many appends a writer sends a stale version, which must be refused.
+const STALE_EVERY: u64 = 997;
+
+pub(super) struct Workload {
+    pub writers: usize,
+    pub seconds: u64,
+    pub rounds: usize,
+}
+
+#[derive(Serialize)]
+pub(super) struct Report {
+    writers: usize,
+    seconds: u64,
+    rounds: usize,
+    peer: &'static str,
+    appends_per_s: Vec<f64>,
+    inserts_per_s: Vec<f64>,
+    appends_per_s_median: f64,
+    inserts_per_s_median: f64,
+    ratio: f64,
+    acknowledged: u64,
+    stored: u64,
+    stale_sent: u64,
+    stale_refused: u64,
+    correct: bool,
+    postgresql: String,
+}
+
+impl Report {
+    pub(super) fn print(&self, format: Format) -> anyhow::Result<()> {
+        if format == Format::Json {
+            println!("{}", serde_json::to_string_pretty(self)?);
+            return self.verdict();
+        }
+        let mut rows = Rows::new(vec![
+            number("Writers", "writers"),
+            number("Appends/s", "appends_per_s"),
+            text("Peer", "peer"),
+            number("Peer/s", "inserts_per_s"),
+            number("Ratio", "ratio"),
+            number("Acknowledged", "acknowledged"),
+            number("Stored", "stored"),
+            number("Stale refused", "stale_refused"),
+        ]);
+        rows.push(vec![
+            self.writers.to_string(),
+            format!("{:.0}", self.appends_per_s_median),
+            self.peer.to_owned(),
+            format!("{:.0}", self.inserts_per_s_median),
+            format!("{:.2}", self.ratio),
+            self.acknowledged.to_string(),
+            self.stored.to_string(),
+            format!("{} of {}", self.stale_refused, self.stale_sent),
+        ]);
+        rows.print(format)?;
+        eprintln!("{}", self.postgresql);
+        self.verdict()
+    }
+
+    /// A rate with one lost event is a fail.
+    fn verdict(&self) -> anyhow::Result<()> {
+        if !self.correct {
+            bail!(
+                "incorrect: {} acknowledged, {} stored, {} of {} stale refused",
+                self.acknowledged,
+                self.stored,
+                self.stale_refused,
+                self.stale_sent
+            );
+        }
+        Ok(())
+    }
+}
+
+pub(super) async fn measure(
+    owner: &PgConnectOptions,
+    workload: &Workload,
+) -> anyhow::Result<Report> {
+    let database = format!("kontakty_bench_{}", std::process::id());
+    let mut server = owner
+        .connect()
+        .await
+        .context("PostgreSQL cannot be reached")?;
+    for setting in ["fsync", "synchronous_commit"] {
+        let value: String = sqlx::query_scalar("select current_setting($1)")
+            .bind(setting)
+            .fetch_one(&mut server)
+            .await?;
+        if value == "off" {
+            bail!("{setting} is off: such figures would be of no use");
+        }
+    }
+    let postgresql = sqlx::query_scalar("select version()")
+        .fetch_one(&mut server)
+        .await?;
+    statement(&mut server, format!("create database {database}")).await?;
+    let measured = rounds(
+        &owner
+            .clone()
+            .database(&database)
+            .disable_statement_logging(),
+        workload,
+        postgresql,
+    )
+    .await;
+    statement(
+        &mut server,
+        format!("drop database {database} with (force)"),
+    )
+    .await?;
+    server.close().await?;
+    measured
+}
+
+async fn rounds(
+    options: &PgConnectOptions,
+    workload: &Workload,
+    postgresql: String,
+) -> anyhow::Result<Report> {
+    let pool = PgPoolOptions::new()
+        .max_connections(4)
+        .test_before_acquire(false)
+        .connect_with(options.clone())
+        .await?;
+    accounts::MIGRATOR.run(&pool).await?;
+    sqlx::raw_sql("create table plain (id bigint generated always as identity primary key, stream text, version bigint, payload bytea)")
+        .execute(&pool)
+        .await?;
+    let log = Log::open(pool.clone(), "bench", MasterKey::new([7; 32])).await?;
+    let writers = Arc::new(Writers::new(workload.writers));
+    let (mut appends, mut inserts) = (Vec::new(), Vec::new());
+    for _ in 0..workload.rounds {
+        appends.push(writers.round(&log, workload.seconds).await?);
+        inserts.push(if workload.writers == 1 {
+            insert_through_sqlx(&pool, workload.seconds).await?
+        } else {
+            insert_through_pgbench(options, workload).await?
+        });
+    }
+    let stored: i64 = sqlx::query_scalar("select count(*) from log.events")
+        .fetch_one(&pool)
+        .await?;
+    let [acknowledged, stale_sent, stale_refused] = [
+        &writers.acknowledged,
+        &writers.stale_sent,
+        &writers.stale_refused,
+    ]
+    .map(|count| count.load(Ordering::Relaxed));
+    let (append, insert) = (median(&appends), median(&inserts));
+    Ok(Report {
+        writers: workload.writers,
+        seconds: workload.seconds,
+        rounds: workload.rounds,
+        peer: if workload.writers == 1 {
+            "INSERT through sqlx"
+        } else {
+            "INSERT by pgbench"
+        },
+        appends_per_s: appends,
+        inserts_per_s: inserts,
+        appends_per_s_median: append,
+        inserts_per_s_median: insert,
+        ratio: (append / insert * 1000.0).round() / 1000.0,
+        acknowledged,
+        stored: stored as u64,
+        stale_sent,
+        stale_refused,
+        correct: acknowledged == stored as u64 && stale_refused == stale_sent && acknowledged > 0,
+        postgresql,
+    })
+}
+
+/// Callers with their streams and what they know of them.
+struct Writers {
+    versions: Vec<tokio::sync::Mutex<Vec<i64>>>,
+    requests: AtomicU64,
+    acknowledged: AtomicU64,
+    stale_sent: AtomicU64,
+    stale_refused: AtomicU64,
+}
+
+impl Writers {
+    fn new(count: usize) -> Self {
+        let streams = (STREAMS / count).max(1);
+        Self {
+            versions: (0..count)
+                .map(|_| tokio::sync::Mutex::new(vec![0; streams]))
+                .collect(),
+            requests: AtomicU64::new(1),
+            acknowledged: AtomicU64::new(0),
+            stale_sent: AtomicU64::new(0),
+            stale_refused: AtomicU64::new(0),
+        }
+    }
+
+    /// Appends per second of one round.
+    async fn round(self: &Arc<Self>, log: &Log, seconds: u64) -> anyhow::Result<f64> {
+        let before = self.acknowledged.load(Ordering::Relaxed);
+        let began = Instant::now();
+        let until = began + Duration::from_secs(seconds);
+        let mut writers = tokio::task::JoinSet::new();
+        for writer in 0..self.versions.len() {
+            let (shared, log) = (Arc::clone(self), log.clone());
+            writers.spawn(async move { shared.write(writer, &log, until).await });
+        }
+        while let Some(ended) = writers.join_next().await {
+            ended??;
+        }
+        Ok((self.acknowledged.load(Ordering::Relaxed) - before) as f64
+            / began.elapsed().as_secs_f64())
+    }
+
+    async fn write(&self, writer: usize, log: &Log, until: Instant) -> anyhow::Result<()> {
+        let mut versions = self.versions[writer].lock().await;
+        let mut turn = 0;
+        while Instant::now() < until {
+            let request = self.requests.fetch_add(1, Ordering::Relaxed);
+            let index = turn % versions.len();
+            turn += 1;
+            let stream = StreamId::new("bench", Uuid::from_u64_pair(writer as u64, index as u64));
+            let stale = request.is_multiple_of(STALE_EVERY) && versions[index] > 0;
+            let expected = versions[index] - i64::from(stale);
+            let answer = log
+                .append(vec![append(stream, expected, request)])
+                .await
+                .pop();
+            match (answer, stale) {
+                (Some(Ok(appended)), false) => {
+                    versions[index] = appended.version;
+                    self.acknowledged.fetch_add(1, Ordering::Relaxed);
+                }
+                (Some(answer), true) => {
+                    self.stale_sent.fetch_add(1, Ordering::Relaxed);
+                    if matches!(answer, Err(AppendError::Conflict { .. })) {
+                        self.stale_refused.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+                (Some(Err(error)), false) => return Err(error.into()),
+                (None, _) => bail!("an append was not answered"),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn append(stream: StreamId, expected: i64, request: u64) -> Append {
+    let now = chrono::DateTime::UNIX_EPOCH + Duration::from_micros(request);
+    // Spread like the random ids that callers choose.
+    let spread = request.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    Append {
+        stream,
+        expected,
+        events: vec![NewEvent {
+            event_id: Uuid::from_u64_pair(!request, spread),
+            event_type: "bench.appended".to_owned(),
+            schema_version: 1,
+            occurred_at: now,
+            payload: payload(),
+        }],
+        request_id: Some(Uuid::from_u64_pair(spread, request)),
+        digest: None,
+        metadata: br#"{"actor":{"kind":"system"},"correlation_id":"00000000-0000-0000-0000-000000000000"}"#.to_vec(),
+        reservations: Vec::new(),
+        now,
+    }
+}
+
+fn payload() -> Vec<u8> {
+    let mut payload = br#"{"text":""#.to_vec();
+    payload.resize(PAYLOAD_BYTES - 2, b'x');
+    payload.extend_from_slice(b"\"}");
+    payload
+}
+
+async fn insert_through_sqlx(pool: &PgPool, seconds: u64) -> anyhow::Result<f64> {
+    let mut connection = pool.acquire().await?;
+    let (began, payload) = (Instant::now(), payload());
+    let mut inserted = 0_u64;
+    while began.elapsed() < Duration::from_secs(seconds) {
+        sqlx::query("insert into plain (stream, version, payload) values ($1, $2, $3)")
+            .bind("bench-00000000-0000-0000-0000-000000000000")
+            .bind(inserted as i64)
+            .bind(&payload)
+            .execute(&mut *connection)
+            .await?;
+        inserted += 1;
+    }
+    Ok(inserted as f64 / began.elapsed().as_secs_f64())
+}
+
+async fn insert_through_pgbench(
+    options: &PgConnectOptions,
+    workload: &Workload,
+) -> anyhow::Result<f64> {
+    let mut script = tempfile::NamedTempFile::new()?;
+    writeln!(
+        script,
+        "insert into plain (stream, version, payload) values ('bench-00000000-0000-0000-0000-000000000000', 1, '{}');",
+        "x".repeat(PAYLOAD_BYTES)
+    )?;
+    let output = tokio::process::Command::new(crate::office::postgres_binary("pgbench")?)
+        .args([
+            "-n",
+            "-M",
+            "prepared",
+            "-j",
+            "2",
+            "-c",
+            &workload.writers.to_string(),
+            "-T",
+            &workload.seconds.to_string(),
+            "-f",
+        ])
+        .arg(script.path())
+        .args([
+            "-h",
+            options.get_host(),
+            "-p",
+            &options.get_port().to_string(),
+            "-U",
+            options.get_username(),
+        ])
+        .arg(options.get_database().unwrap_or("postgres"))
+        .envs(password(options).map(|password| ("PGPASSWORD", password)))
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .context("pgbench cannot be started; it is in the package postgresql-contrib")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.lines()
+        .find_map(|line| {
+            line.strip_prefix("tps = ")?
+                .split_whitespace()
+                .next()?
+                .parse()
+                .ok()
+        })
+        .with_context(|| {
+            format!(
+                "pgbench gave no figure: {}",
+                String::from_utf8_lossy(&output.stderr)
+            )
+        })
+}
+
+fn password(options: &PgConnectOptions) -> Option<String> {
+    options.to_url_lossy().password().map(ToOwned::to_owned)
+}
+
+async fn statement(connection: &mut PgConnection, statement: String) -> anyhow::Result<()> {
+    sqlx::raw_sql(AssertSqlSafe(statement))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or_default()
+}

@@ -1,0 +1,81 @@
+//! `kontakty bench`: figures anyone can repeat, as ratios against something measured in the same
+//! run on the same machine.
+
+mod append;
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use sqlx::postgres::PgConnectOptions;
+use std::str::FromStr;
+
+use crate::{
+    office::{Engines, Folder},
+    output::Format,
+};
+
+#[derive(clap::Args)]
+#[command(arg_required_else_help = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    bench: Bench,
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// Appends to the log against plain single-row INSERTs with as many writers.
+    ///
+    /// The INSERTs are pgbench's, or go through sqlx with one writer. Rounds of both take turns;
+    /// the ratio is that of the medians.
+    Append(AppendArgs),
+}
+
+#[derive(clap::Args)]
+struct AppendArgs {
+    /// Callers that append at the same time.
+    #[arg(long, default_value_t = 64)]
+    writers: usize,
+    /// Length of one round.
+    #[arg(long, default_value_t = 4)]
+    seconds: u64,
+    /// Rounds of each side.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// A PostgreSQL to measure on, as one who may create databases [default: a private one in a
+    /// temporary folder, with the settings of `kontakty up`].
+    #[arg(long, env = "KONTAKTY_BENCH_POSTGRES", hide_env_values = true)]
+    postgres: Option<String>,
+    /// Folder of the private PostgreSQL; a real disk, not memory.
+    #[arg(long, default_value = "/var/tmp")]
+    folder: PathBuf,
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+    let Bench::Append(args) = args.bench;
+    let workload = append::Workload {
+        writers: args.writers.max(1),
+        seconds: args.seconds.max(1),
+        rounds: args.rounds.max(1),
+    };
+    let report = if let Some(url) = &args.postgres {
+        append::measure(&PgConnectOptions::from_str(url)?, &workload).await?
+    } else {
+        let scratch = tempfile::Builder::new()
+            .prefix("kontakty-bench-")
+            .tempdir_in(&args.folder)?;
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(scratch.path(), open)?;
+        let folder = Folder::lock(&scratch.path().join("data"))?;
+        let mut engines = Engines::start(&folder, 0).await?;
+        let owner = engines.owner();
+        let report = tokio::select! {
+            report = append::measure(&owner, &workload) => report,
+            fallen = engines.supervise() => fallen.and(Err(anyhow::anyhow!("PostgreSQL fell"))),
+        };
+        engines.stop().await?;
+        report?
+    };
+    report.print(args.format)
+}

@@ -1,0 +1,153 @@
+//! Rows of a file as rows of the API.
+
+use api::{
+    accounts::{
+        AccountRow, Card, ImportAccountsRequest, ImportOrdersRequest, ImportStaffRequest, OrderRow,
+        StaffRow,
+    },
+    common::{Position, RowResult},
+    contacts::{ImportInteractionsRequest, ImportPersonsRequest, InteractionRow, PersonRow},
+    planning::{ImportTasksRequest, TaskRow},
+};
+
+use super::{Kind, table::TableRow};
+use crate::client::{Client, Refused};
+
+pub(super) async fn send(
+    client: &Client,
+    kind: Kind,
+    batch: &[TableRow],
+    dry_run: bool,
+) -> Result<(Vec<RowResult>, Option<Position>), Refused> {
+    // An address that is missing is a fault of the call, not of the rows.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "of the command line itself, not of a service"
+    )]
+    let missing =
+        |error: anyhow::Error| Refused(tonic::Status::invalid_argument(error.to_string()));
+    macro_rules! import {
+        ($client:ident, $method:ident, $request:ident, $row:path) => {{
+            let request = $request {
+                rows: batch.iter().map($row).collect(),
+                dry_run,
+            };
+            let mut client = client.$client().map_err(missing)?;
+            let answer = client.$method(request).await?.into_inner();
+            (answer.results, answer.position)
+        }};
+    }
+    Ok(match kind {
+        Kind::Staff => import!(staff, import_staff, ImportStaffRequest, staff),
+        Kind::Accounts => import!(accounts, import_accounts, ImportAccountsRequest, account),
+        Kind::Persons => import!(contacts, import_persons, ImportPersonsRequest, person),
+        Kind::Interactions => import!(
+            contacts,
+            import_interactions,
+            ImportInteractionsRequest,
+            interaction
+        ),
+        Kind::Orders => import!(accounts, import_orders, ImportOrdersRequest, order),
+        Kind::Tasks => import!(planning, import_tasks, ImportTasksRequest, task),
+    })
+}
+
+fn staff(row: &TableRow) -> StaffRow {
+    StaffRow {
+        row: row.number,
+        external_id: row.cell("external_id"),
+        name: row.cell("name"),
+        role: row.cell("role"),
+        group: row.cell("group"),
+        head: row.cell("head"),
+        login: row.cell("login"),
+        extension: row.cell("extension"),
+        hired_on: row.cell("hired_on"),
+    }
+}
+
+fn account(row: &TableRow) -> AccountRow {
+    AccountRow {
+        row: row.number,
+        external_id: row.cell("external_id"),
+        card: Some(Card {
+            name: row.cell("name"),
+            r#type: row.cell("type"),
+            phones: several(&row.cell("phone")),
+            emails: several(&row.cell("email")),
+            city: row.cell("city"),
+            region: row.cell("region"),
+            address: row.cell("address"),
+            industry: row.cell("industry"),
+            project: row.cell("project"),
+            source: row.cell("source"),
+        }),
+        owner: row.cell("owner"),
+        registered_at: row.cell("registered_at"),
+    }
+}
+
+/// Offices write several phones into one cell.
+fn several(cell: &str) -> Vec<String> {
+    cell.split([';', ',', '\n', '/'])
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .map(ToOwned::to_owned)
+        .collect()
+}
+
+fn person(row: &TableRow) -> PersonRow {
+    PersonRow {
+        row: row.number,
+        external_id: row.cell("external_id"),
+        account: row.cell("account"),
+        name: row.cell("name"),
+        job_title: row.cell("position"),
+        phone: row.cell("phone"),
+        email: row.cell("email"),
+    }
+}
+
+fn interaction(row: &TableRow) -> InteractionRow {
+    InteractionRow {
+        row: row.number,
+        external_id: row.cell("external_id"),
+        account: row.cell("account"),
+        person: row.cell("person"),
+        kind: row.cell("kind"),
+        direction: row.cell("direction"),
+        outcome: row.cell("outcome"),
+        occurred_at: row.cell("occurred_at"),
+        duration_s: row.cell("duration_s"),
+        author: row.cell("author"),
+        summary: row.cell("summary"),
+        impression: row.cell("impression"),
+        note: row.cell("note"),
+    }
+}
+
+fn order(row: &TableRow) -> OrderRow {
+    OrderRow {
+        row: row.number,
+        external_id: row.cell("external_id"),
+        account: row.cell("account"),
+        amount: row.cell("amount"),
+        currency: row.cell("currency"),
+        ordered_at: row.cell("ordered_at"),
+        owner: row.cell("owner"),
+    }
+}
+
+fn task(row: &TableRow) -> TaskRow {
+    TaskRow {
+        row: row.number,
+        external_id: row.cell("external_id"),
+        account: row.cell("account"),
+        assignee: row.cell("assignee"),
+        kind: row.cell("kind"),
+        due_at: row.cell("due_at"),
+        comment: row.cell("comment"),
+        created_at: row.cell("created_at"),
+        completed_at: row.cell("completed_at"),
+    }
+}

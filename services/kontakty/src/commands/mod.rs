@@ -1,0 +1,10 @@
+//! One file per command.
+
+pub(crate) mod clock;
+pub(crate) mod doctor;
+pub(crate) mod import;
+pub(crate) mod log;
+pub(crate) mod migrate;
+pub(crate) mod report;
+pub(crate) mod serve;
+pub(crate) mod token;

@@ -1,0 +1,5 @@
+//! Laws that hold for every history, and the stored form of every event ever released.
+#![cfg(test)]
+
+mod golden;
+mod laws;

@@ -1,0 +1,44 @@
+//! Notifications: reminds people of their tasks before they are due.
+//!
+//! A task's life in planning schedules and voids reminders ([`task_reminders`]); whoever listens
+//! gets them when they fire ([`watch`], woken by the [`doorbell`]). Nothing about the wording of a
+//! task is kept here.
+
+mod doorbell;
+mod reminders_service;
+mod schedule_view;
+mod task_changes;
+mod task_reminders;
+mod watch;
+
+use api::notifications::reminders_service_server::RemindersServiceServer;
+use kit::{Mounted, Node, Service, StartError};
+
+use crate::{
+    doorbell::Doorbell, reminders_service::Reminders, schedule_view::ScheduleView,
+    task_changes::TaskChanges, task_reminders::TaskReminders,
+};
+
+/// The tables of the log. Read models make their own.
+pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../../migrations/notifications");
+
+/// Follows planning's log, keeps the schedule and delivers what is due.
+pub async fn start(node: &Node) -> Result<Mounted, StartError> {
+    let service = Service::open(node, "notifications", &MIGRATOR).await?;
+    service.project(ScheduleView).await?;
+    service.project(TaskChanges).await?;
+    service.react(TaskReminders {
+        service: service.clone(),
+    });
+    let doorbell = Doorbell::default();
+    node.tasks.spawn_restarting("notifications.doorbell", {
+        let (doorbell, service) = (doorbell.clone(), service.clone());
+        move || {
+            let (doorbell, service) = (doorbell.clone(), service.clone());
+            async move { doorbell.run(&service).await }
+        }
+    });
+    let mounted = Mounted::new(&service);
+    let reminders = Reminders { service, doorbell };
+    Ok(mounted.add(RemindersServiceServer::new(reminders)))
+}

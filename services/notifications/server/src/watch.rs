@@ -1,0 +1,150 @@
+//! One connected frontend: everything due and not acknowledged, then each reminder as it fires.
+//!
+//! A delivery is recorded before it goes out, and the log decides: what was voided or acknowledged
+//! a moment ago is not shown. What a connection loses on its way comes again on the next one,
+//! because it was not acknowledged.
+
+use std::{collections::HashSet, time::Duration};
+
+use api::notifications::{ReminderState, WatchRemindersResponse};
+use chrono::{DateTime, Utc};
+use es::Actor;
+use es_postgres::{CommandContext, ExecuteError};
+use kit::{AppError, Sender, Service, StreamEnd};
+use notifications_domain::{
+    Reminder,
+    reminder::{Command, Event},
+};
+use uuid::Uuid;
+use vocabulary::StaffId;
+
+use crate::{
+    doorbell::Doorbell,
+    reminders_service::message,
+    schedule_view::{self, Row, Seen},
+};
+
+pub(crate) struct Watch {
+    service: Service,
+    staff_id: StaffId,
+    out: Sender<WatchRemindersResponse>,
+    seen: Seen,
+    /// On this connection: a delivery changes the schedule too, and must not look new.
+    shown: HashSet<Uuid>,
+}
+
+const PAGE: i64 = 100;
+/// A frontend that takes nothing for so long has stopped reading; it may connect again.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+impl Watch {
+    pub(crate) fn new(
+        service: Service,
+        staff_id: StaffId,
+        out: Sender<WatchRemindersResponse>,
+    ) -> Self {
+        Self {
+            service,
+            staff_id,
+            out,
+            seen: Seen::NOTHING,
+            shown: HashSet::new(),
+        }
+    }
+
+    /// Until the caller goes.
+    pub(crate) async fn run(mut self, doorbell: Doorbell) -> Result<(), StreamEnd> {
+        let mut bell = doorbell.listen(self.staff_id);
+        self.out.send(sign_of_life()).await?;
+        while self.out.alive(bell.changed(), sign_of_life).await?.is_ok() {
+            self.show_due().await?;
+        }
+        Ok(())
+    }
+
+    async fn show_due(&mut self) -> Result<(), StreamEnd> {
+        let now = self.service.node.clock.now();
+        let mut newest = self.seen.position;
+        let mut after = (Seen::NOTHING.fired_until, Uuid::nil());
+        loop {
+            let pool = self.service.pool();
+            let page = schedule_view::due(pool, self.staff_id, self.seen, now, after, PAGE).await?;
+            let full = page.len() as i64 == PAGE;
+            for row in &page {
+                newest = newest.max(row.position);
+                after = (row.fire_at, row.id);
+            }
+            self.show(page, now).await?;
+            if !full {
+                break;
+            }
+        }
+        self.seen = Seen {
+            fired_until: now,
+            position: newest,
+        };
+        Ok(())
+    }
+
+    async fn show(&mut self, mut page: Vec<Row>, now: DateTime<Utc>) -> Result<(), StreamEnd> {
+        page.retain(|row| !self.shown.contains(&row.id));
+        let commands = page
+            .iter()
+            .map(|row| (context(row, now), row.id, Command::Deliver { at: now }))
+            .collect();
+        let outcomes = self.service.log.execute_many::<Reminder>(commands).await;
+        for (row, outcome) in page.iter().zip(outcomes) {
+            let late_by_s = match outcome {
+                Ok(outcome) => outcome.events.iter().find_map(|event| match event {
+                    Event::Delivered { late_by_s } => Some(*late_by_s),
+                    _ => None,
+                }),
+                // Voided or acknowledged since the schedule was read.
+                Err(ExecuteError::Rejected(_)) => continue,
+                Err(error) => return Err(AppError::from(error).into()),
+            };
+            let reminder = api::notifications::Reminder {
+                state: ReminderState::Delivered.into(),
+                late_by_s: late_by_s.unwrap_or(row.late_by_s),
+                ..message(row)
+            };
+            self.send(WatchRemindersResponse {
+                reminder: Some(reminder),
+            })
+            .await?;
+            self.shown.insert(row.id);
+        }
+        Ok(())
+    }
+
+    async fn send(&self, part: WatchRemindersResponse) -> Result<(), StreamEnd> {
+        match tokio::time::timeout(PATIENCE, self.out.send(part)).await {
+            Ok(sent) => Ok(sent?),
+            Err(_elapsed) => Err(StreamEnd::Failed(AppError::Exhausted {
+                reason: "SLOW_CLIENT",
+                message: "the stream was not read",
+            })),
+        }
+    }
+}
+
+/// No request id: a repeated one would answer with the past instead of asking whether the reminder
+/// may be shown now.
+fn context(row: &Row, now: DateTime<Utc>) -> CommandContext {
+    CommandContext {
+        request_id: None,
+        digest: None,
+        actor: Actor::Policy("notifications/delivery".to_owned()),
+        on_behalf_of: None,
+        actor_group_id: None,
+        correlation_id: row.id,
+        causation_id: None,
+        traceparent: None,
+        now,
+        expected_version: None,
+    }
+}
+
+fn sign_of_life() -> WatchRemindersResponse {
+    WatchRemindersResponse { reminder: None }
+}

@@ -1,0 +1,34 @@
+//! The planning service: what was promised, to be done by whom and when.
+//!
+//! Knows of other services only what their events tell: who works here and who owns an account
+//! (kept by kit), what a contact completes and promises ([`next_steps`]), and which account went to
+//! another owner ([`hand_over`]).
+
+mod hand_over;
+mod import;
+mod next_steps;
+mod planning_service;
+mod policy;
+mod questions;
+mod tasks_view;
+mod terms;
+
+use api::planning::planning_service_server::PlanningServiceServer;
+use kit::{Mounted, Node, Service, StartError};
+use sqlx::migrate::Migrator;
+
+use crate::{
+    hand_over::HandOver, next_steps::NextSteps, planning_service::Planning, tasks_view::TasksView,
+};
+
+pub static MIGRATOR: Migrator = sqlx::migrate!("../../../migrations/planning");
+
+/// Opens the log, starts the view and the reactions and mounts the service.
+pub async fn start(node: &Node) -> Result<Mounted, StartError> {
+    let service = Service::open(node, "planning", &MIGRATOR).await?;
+    service.project(TasksView).await?;
+    service.react(NextSteps::new(service.clone()));
+    service.react(HandOver::new(service.clone()));
+    let planning = PlanningServiceServer::new(Planning::new(service.clone()));
+    Ok(Mounted::new(&service).add(planning))
+}

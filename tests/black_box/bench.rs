@@ -1,0 +1,43 @@
+//! The benches run and are correct; how fast they are is printed, not asserted.
+
+use anyhow::ensure;
+use serde_json::Value;
+use tests::office::kontakty;
+
+#[test]
+fn bench_append_is_correct() -> anyhow::Result<()> {
+    for writers in ["64", "1"] {
+        let output = kontakty(&[
+            "bench",
+            "append",
+            "--writers",
+            writers,
+            "--seconds",
+            "2",
+            "--rounds",
+            "3",
+            "--format",
+            "json",
+        ])?;
+        ensure!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let report: Value = serde_json::from_slice(&output.stdout)?;
+        println!(
+            "{writers} writers: {} appends/s, {} {}/s, ratio {}",
+            report["appends_per_s_median"],
+            report["inserts_per_s_median"],
+            report["peer"],
+            report["ratio"]
+        );
+        ensure!(
+            report["acknowledged"] == report["stored"] && report["acknowledged"].as_u64() > Some(0),
+            "{report}"
+        );
+        ensure!(report["stale_refused"] == report["stale_sent"], "{report}");
+        ensure!(report["ratio"].as_f64().is_some(), "{report}");
+    }
+    Ok(())
+}

@@ -1,0 +1,23 @@
+//! What black-box tests share: an office of their own, the real campaign, and patience.
+
+pub mod background;
+pub mod campaign;
+pub mod office;
+
+use std::time::{Duration, Instant};
+
+/// Asks until the answer is good; the last answer when it never is within `patience`.
+pub async fn eventually<T, F: Future<Output = T>>(
+    patience: Duration,
+    mut ask: impl FnMut() -> F,
+    good: impl Fn(&T) -> bool,
+) -> T {
+    let until = Instant::now() + patience;
+    loop {
+        let answer = ask().await;
+        if good(&answer) || Instant::now() > until {
+            return answer;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+}
