@@ -9,4 +9,5 @@ mod faults;
 mod lifecycle;
 mod rights;
 mod scenarios;
+mod telemetry;
 mod trace;
