@@ -5,6 +5,7 @@ mod architecture;
 mod bad_input;
 mod bench;
 mod campaign;
+mod consumer;
 mod faults;
 mod lifecycle;
 mod rights;

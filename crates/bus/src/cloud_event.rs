@@ -7,29 +7,15 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use es::{Actor, Metadata, Recorded, StreamId};
 use uuid::Uuid;
 
-use crate::subjects;
-
-const SPEC_VERSION: &str = "ce-specversion";
-const ID: &str = "ce-id";
-const SOURCE: &str = "ce-source";
-const TYPE: &str = "ce-type";
-const TIME: &str = "ce-time";
-const SUBJECT: &str = "ce-subject";
-const CONTENT_TYPE: &str = "ce-datacontenttype";
-const SEQUENCE: &str = "ce-sequence";
-const RECORDED_TIME: &str = "ce-recordedtime";
-const STREAM_VERSION: &str = "ce-streamversion";
-const EPOCH: &str = "ce-epoch";
-const PARTITION_KEY: &str = "ce-partitionkey";
-const CORRELATION_ID: &str = "ce-correlationid";
-const CAUSATION_ID: &str = "ce-causationid";
-const REQUEST_ID: &str = "ce-requestid";
-const ACTOR: &str = "ce-actor";
-const METADATA: &str = "ce-metadata";
-const HASH: &str = "ce-hash";
-const CE_TRACE_PARENT: &str = "ce-traceparent";
-/// What tracing libraries look for, CloudEvents or not.
-const TRACE_PARENT: &str = "traceparent";
+use crate::{
+    headers::{
+        ACTOR, CAUSATION_ID, CE_TRACE_PARENT, CLASSIFICATION, CONFIDENTIAL, CONTENT_TYPE,
+        CORRELATION_ID, EPOCH, HASH, ID, INTERNAL, JSON, METADATA, PARTITION_KEY, RECORDED_TIME,
+        REQUEST_ID, SCHEMA, SEQUENCE, SEQUENCE_DIGITS, SOURCE, SPEC_VERSION, STREAM_VERSION,
+        SUBJECT, TIME, TRACE_PARENT, TYPE, VERSION,
+    },
+    subjects,
+};
 
 /// A message that is not an event of ours. Names headers, never their content.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -55,17 +41,23 @@ pub fn to_headers(service: &str, epoch: Uuid, event: &Recorded) -> HeaderMap {
     };
     let metadata = &event.metadata;
     let stream = event.stream.to_string();
-    put(SPEC_VERSION, "1.0");
+    put(SPEC_VERSION, VERSION);
     put(ID, &event.event_id.to_string());
-    put(SOURCE, &format!("/kontakty/{service}"));
+    put(SOURCE, &subjects::source(service));
+    let (event_type, schema_version) = (&event.event_type, event.schema_version);
     put(
         TYPE,
-        &subjects::subject(service, &event.event_type, event.schema_version),
+        &subjects::subject(service, event_type, schema_version),
     );
     put(TIME, &instant(event.occurred_at));
     put(SUBJECT, &stream);
-    put(CONTENT_TYPE, "application/json");
-    put(SEQUENCE, &event.position.to_string());
+    put(CONTENT_TYPE, JSON);
+    put(
+        SCHEMA,
+        &subjects::data_schema(service, event_type, schema_version),
+    );
+    put(CLASSIFICATION, classification(metadata));
+    put(SEQUENCE, &format!("{:0SEQUENCE_DIGITS$}", event.position));
     put(RECORDED_TIME, &instant(event.recorded_at));
     put(STREAM_VERSION, &event.version.to_string());
     put(EPOCH, &epoch.to_string());
@@ -154,6 +146,14 @@ fn instant(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
+fn classification(metadata: &Metadata) -> &'static str {
+    if metadata.subjects.is_empty() {
+        INTERNAL
+    } else {
+        CONFIDENTIAL
+    }
+}
+
 fn actor(actor: &Actor) -> String {
     match actor {
         Actor::Staff(id) => format!("staff:{id}"),
@@ -223,6 +223,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::HEADERS;
 
     fn event(text: String, numbers: [u64; 4], ids: [u128; 4], hash: [u8; 32]) -> Recorded {
         let id = |n: usize| Uuid::from_u128(ids[n]);
@@ -261,10 +262,14 @@ mod tests {
             let event = event(text, numbers, ids, hash);
             let epoch = Uuid::from_u128(ids[0]);
             let headers = to_headers("planning", epoch, &event);
-            for (_, values) in headers.iter() {
+            for (name, values) in headers.iter() {
+                prop_assert!(HEADERS.iter().any(|header| header.name == name.to_string()));
                 for value in values {
                     prop_assert!(value.as_str().bytes().all(|byte| (b'!'..=b'~').contains(&byte)));
                 }
+            }
+            for header in HEADERS {
+                prop_assert!(!header.always || headers.get(header.name).is_some());
             }
             let back = from_message(&headers, &event.payload);
             let service = "planning".to_owned();
@@ -280,6 +285,20 @@ mod tests {
             headers.insert(name, HeaderValue::from(value));
             let _ = from_message(&headers, b"{}");
         }
+    }
+
+    #[test]
+    fn positions_sort_as_text() {
+        let sequence = |position| {
+            let event = Recorded {
+                position,
+                ..event(String::new(), [2; 4], [2; 4], [0; 32])
+            };
+            let headers = to_headers("planning", Uuid::nil(), &event);
+            required(&headers, SEQUENCE).expect("a sequence")
+        };
+        assert_eq!(sequence(10), "0000000000000000010");
+        assert!(sequence(9) < sequence(10) && sequence(10) < sequence(i64::MAX));
     }
 
     #[test]

@@ -9,6 +9,7 @@
 mod cloud_event;
 mod connect;
 mod foreign;
+mod headers;
 mod relay;
 mod stream;
 mod subjects;
@@ -17,5 +18,6 @@ mod subscription;
 pub use cloud_event::{Envelope, FormatError, from_message, to_headers};
 pub use connect::{ConnectError, connect, jetstream};
 pub use foreign::{Fetch, Foreign};
+pub use headers::{Form, HEADERS, Header};
 pub use relay::run_relay;
-pub use subjects::{all_subjects, subject};
+pub use subjects::{all_subjects, data_schema, source, subject};

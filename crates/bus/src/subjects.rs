@@ -5,6 +5,16 @@ pub fn subject(service: &str, event_type: &str, schema_version: u16) -> String {
     format!("{PREFIX}.{service}.{event_type}.v{schema_version}")
 }
 
+/// Where a service's events come from.
+pub fn source(service: &str) -> String {
+    format!("/{PREFIX}/{service}")
+}
+
+/// Name of the schema of an event's payload, which is its `$id`.
+pub fn data_schema(service: &str, event_type: &str, schema_version: u16) -> String {
+    format!("urn:{PREFIX}:event:{service}:{event_type}:v{schema_version}")
+}
+
 /// Everything a service says.
 pub fn all_subjects(service: &str) -> String {
     format!("{PREFIX}.{service}.>")

@@ -7,6 +7,7 @@ mod aggregate;
 mod codec;
 mod envelope;
 pub mod personal;
+mod schema;
 pub mod spec;
 
 pub use aggregate::{Aggregate, Kind, Rejection, Reservation, Violation};

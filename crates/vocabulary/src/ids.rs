@@ -1,12 +1,13 @@
 use std::{fmt, str::FromStr};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident = $category:literal;)*) => {$(
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
         #[serde(transparent)]
         pub struct $name(pub Uuid);
 
@@ -43,6 +44,8 @@ macro_rules! ids {
 ids! {
     /// A company.
     AccountId = "account";
+    /// A deal.
+    DealId = "deal";
     /// A group of staff.
     GroupId = "group";
     /// A contact that took place.
@@ -51,6 +54,8 @@ ids! {
     OrderId = "order";
     /// A contact person.
     PersonId = "person";
+    /// A pipeline of deals.
+    PipelineId = "pipeline";
     /// A reminder of one task for one person.
     ReminderId = "reminder";
     /// A member of staff.

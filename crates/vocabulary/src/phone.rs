@@ -1,10 +1,11 @@
 use std::fmt;
 
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, Region};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A telephone number in E.164, with an extension where there is one: `+74957777777;ext=123`.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct PhoneNumber(String);
 

@@ -109,7 +109,7 @@ impl Connection {
     fn bearer(&self) -> anyhow::Result<String> {
         match &self.token {
             Some(token) => Ok(token.clone()),
-            None => local_token(&self.folder(), &self.staff, TOKEN_TTL),
+            None => local_token(&self.folder(), &staff_member(&self.staff), TOKEN_TTL),
         }
     }
 }
@@ -123,14 +123,14 @@ pub(crate) async fn local(
     let channels = BTreeMap::from([(String::new(), connect(grpc).await?)]);
     Ok(Client {
         channels,
-        bearer: Bearer::new(&local_token(data, staff, TOKEN_TTL)?)?,
+        bearer: Bearer::new(&local_token(data, &staff_member(staff), TOKEN_TTL)?)?,
     })
 }
 
 /// A token signed with the key of an office on this machine.
 pub(crate) fn local_token(
     data: &std::path::Path,
-    staff: &str,
+    identity: &Identity,
     ttl: Duration,
 ) -> anyhow::Result<String> {
     let keys = office::keys(data);
@@ -141,9 +141,12 @@ pub(crate) fn local_token(
             keys.display()
         );
     }
-    let (token, _) =
-        Tokens::load(&keys)?.issue(&Identity::Staff(StaffId::of_external(staff)), ttl)?;
+    let (token, _) = Tokens::load(&keys)?.issue(identity, ttl)?;
     Ok(token)
+}
+
+pub(crate) fn staff_member(external_id: &str) -> Identity {
+    Identity::Staff(StaffId::of_external(external_id))
 }
 
 #[expect(

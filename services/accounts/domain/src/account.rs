@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use es::{Aggregate, Kind, Reservation, Violation};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vocabulary::{AccountId, GroupId, Money, OrderId, StaffId};
 
@@ -13,27 +14,35 @@ use crate::card::{Card, Changes, Details};
 /// Marker of the aggregate.
 pub enum Account {}
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub enum Event {
+    /// A company came into the base.
     #[serde(rename = "account.prospect_registered")]
     ProspectRegistered(ProspectRegistered),
+    /// What is known of a company changed.
     #[serde(rename = "account.details_changed")]
     DetailsChanged(Details),
+    /// A company came out of the pool.
     #[serde(rename = "account.owner_assigned")]
     OwnerAssigned(OwnerAssigned),
+    /// A company went from one owner to another.
     #[serde(rename = "account.ownership_transferred")]
     OwnershipTransferred(OwnershipTransferred),
+    /// A company lost its owner.
     #[serde(rename = "account.returned_to_pool")]
     ReturnedToPool(ReturnedToPool),
+    /// A company ordered.
     #[serde(rename = "account.order_registered")]
     OrderRegistered(OrderRegistered),
+    /// The first order made a prospect a client: once, for ever.
     #[serde(rename = "account.converted_to_client")]
     ConvertedToClient(ConvertedToClient),
+    /// An order came to nothing; the company stays a client.
     #[serde(rename = "account.order_cancelled")]
     OrderCancelled(OrderCancelled),
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ProspectRegistered {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_id: Option<String>,
@@ -46,14 +55,14 @@ pub struct ProspectRegistered {
     pub registered_at: DateTime<Utc>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OwnerAssigned {
     pub owner_id: StaffId,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner_group_id: Option<GroupId>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OwnershipTransferred {
     pub from_owner_id: StaffId,
     pub to_owner_id: StaffId,
@@ -62,13 +71,13 @@ pub struct OwnershipTransferred {
     pub reason: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ReturnedToPool {
     pub from_owner_id: StaffId,
     pub reason: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderRegistered {
     pub order_id: OrderId,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -82,14 +91,14 @@ pub struct OrderRegistered {
     pub owner_group_id: Option<GroupId>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ConvertedToClient {
     pub order_id: OrderId,
     /// When that order was made: an order of the past converts in the past.
     pub converted_at: DateTime<Utc>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderCancelled {
     pub order_id: OrderId,
     pub reason: String,

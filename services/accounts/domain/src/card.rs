@@ -3,6 +3,7 @@
 use std::fmt;
 
 use es::{Personal, Subject, Violation};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vocabulary::{AccountId, Email, PhoneNumber};
 
@@ -49,9 +50,9 @@ impl fmt::Debug for Changes {
     }
 }
 
-/// The same in events. In a registration an absent field is unknown, in a change it stays;
-/// an empty value says that it was taken away.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+/// A company's details as events keep them. In a registration an absent field is unknown, in a
+/// change it stays; an empty value says that it was taken away.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Details {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<Personal<String>>,

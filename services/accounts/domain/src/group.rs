@@ -1,28 +1,31 @@
 //! A group of the sales department: a name, a head, a group above.
 
 use es::{Aggregate, Kind, Reservation};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vocabulary::{GroupId, StaffId};
 
 /// Marker of the aggregate.
 pub enum SalesGroup {}
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub enum Event {
+    /// A group of the sales department was formed.
     #[serde(rename = "group.formed")]
     Formed(Formed),
+    /// A group got its head.
     #[serde(rename = "group.head_appointed")]
     HeadAppointed(HeadAppointed),
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Formed {
     pub name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent_id: Option<GroupId>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct HeadAppointed {
     pub head_id: StaffId,
 }

@@ -2,27 +2,33 @@
 
 use chrono::NaiveDate;
 use es::{Aggregate, Kind, Personal, Reservation, Subject};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vocabulary::{GroupId, Role, StaffId};
 
 /// Marker of the aggregate.
 pub enum StaffMember {}
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub enum Event {
+    /// Somebody started to work here.
     #[serde(rename = "staff.hired")]
     Hired(Hired),
+    /// A member of staff became something else.
     #[serde(rename = "staff.role_changed")]
     RoleChanged(RoleChanged),
+    /// A member of staff came into a group or left one.
     #[serde(rename = "staff.moved_to_group")]
     MovedToGroup(MovedToGroup),
+    /// Login and password of a member of staff were set.
     #[serde(rename = "staff.password_set")]
     PasswordSet(PasswordSet),
+    /// A member of staff left.
     #[serde(rename = "staff.dismissed")]
     Dismissed(Dismissed),
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Hired {
     pub external_id: String,
     pub name: Personal<String>,
@@ -39,26 +45,26 @@ pub struct Hired {
     pub password_hash: Option<Personal<String>>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RoleChanged {
     pub role: Role,
     pub reason: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MovedToGroup {
     /// Absent: in no group now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group_id: Option<GroupId>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PasswordSet {
     pub login: Personal<String>,
     pub password_hash: Personal<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Dismissed {
     pub reason: String,
 }

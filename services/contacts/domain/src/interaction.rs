@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use es::{Aggregate, Kind, Personal, Subject, Violation};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vocabulary::{
     AccountId, Deadline, Direction, GroupId, InteractionKind, NextStep, Outcome, PersonId, StaffId,
@@ -13,14 +14,15 @@ use crate::subject;
 /// The aggregate; its stream is `interaction-<InteractionId>`.
 pub enum Interaction {}
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub enum Event {
+    /// A contact took place: a call, a meeting, a letter.
     #[serde(rename = "interaction.logged")]
     Logged(Box<Logged>),
 }
 
 /// One event for the contact, the task it completes and what was promised: all or nothing.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Logged {
     pub account_id: AccountId,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -49,8 +51,8 @@ pub struct Logged {
     pub next_step: Option<PromisedStep>,
 }
 
-/// What was promised. Planning makes the task [`TaskId::of_next_step`] of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// What was promised. Planning makes a task of it, whose id follows from the contact's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PromisedStep {
     pub due_at: Deadline,
     pub kind: TaskKind,

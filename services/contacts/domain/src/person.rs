@@ -1,21 +1,24 @@
 //! A contact person: somebody at an account who can be talked to.
 
 use es::{Aggregate, Kind, Personal, Subject, Violation};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vocabulary::{AccountId, Email, PersonId, PhoneNumber};
 
 /// The aggregate; its stream is `person-<PersonId>`.
 pub enum Person {}
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub enum Event {
+    /// A company got a contact person.
     #[serde(rename = "person.added")]
     Added(Added),
+    /// What is known of a contact person changed.
     #[serde(rename = "person.details_changed")]
     DetailsChanged(DetailsChanged),
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Added {
     pub account_id: AccountId,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -30,7 +33,7 @@ pub struct Added {
 }
 
 /// Only what changed; an empty text or list means that it was taken away.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DetailsChanged {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<Personal<String>>,

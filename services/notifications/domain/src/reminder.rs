@@ -7,6 +7,7 @@ use std::fmt;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use es::{Aggregate, Kind};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vocabulary::{AccountId, ReminderId, StaffId, TaskId, derived_id};
 
@@ -28,8 +29,9 @@ pub fn fire_at(due_at: DateTime<Utc>, known_at: DateTime<Utc>) -> Option<DateTim
     (known_at - due_at <= LONG_OVERDUE).then(|| (due_at - LEAD).max(known_at))
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Event {
+    /// Somebody will be reminded of a task.
     #[serde(rename = "reminder.scheduled")]
     Scheduled {
         task_id: TaskId,
@@ -39,19 +41,22 @@ pub enum Event {
         due_at: DateTime<Utc>,
         fire_at: DateTime<Utc>,
     },
+    /// A reminder is not needed any more.
     #[serde(rename = "reminder.voided")]
     Voided { cause: VoidCause },
+    /// A reminder was shown.
     #[serde(rename = "reminder.delivered")]
     Delivered {
         /// Seconds after `fire_at`.
         late_by_s: i64,
     },
+    /// A reminder was seen.
     #[serde(rename = "reminder.acknowledged")]
     Acknowledged {},
 }
 
 /// What became of the task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum VoidCause {
     Rescheduled,

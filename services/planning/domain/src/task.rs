@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use es::{Aggregate, Kind, Personal, Violation};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vocabulary::{
     AccountId, Deadline, InteractionId, PersonId, StaffId, TaskKind, next_step_faults,
@@ -9,21 +10,26 @@ use vocabulary::{
 
 pub enum Task {}
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub enum Event {
+    /// Something is to be done, by somebody, until some time.
     #[serde(rename = "task.created")]
     Created(Created),
+    /// A task went to somebody else; its deadline stays.
     #[serde(rename = "task.reassigned")]
     Reassigned(Reassigned),
+    /// A task got another deadline.
     #[serde(rename = "task.rescheduled")]
     Rescheduled(Rescheduled),
+    /// A task is done.
     #[serde(rename = "task.completed")]
     Completed(Completed),
+    /// A task is not to be done any more.
     #[serde(rename = "task.cancelled")]
     Cancelled(Cancelled),
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Created {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_id: Option<String>,
@@ -46,21 +52,21 @@ pub struct Created {
     pub created_at: DateTime<Utc>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Reassigned {
     pub from_assignee_id: StaffId,
     pub to_assignee_id: StaffId,
     pub reason: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Rescheduled {
     pub from_due_at: Deadline,
     pub due_at: Deadline,
     pub reason: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Completed {
     pub completed_at: DateTime<Utc>,
     /// The contact by which it was done.
@@ -68,7 +74,7 @@ pub struct Completed {
     pub interaction_id: Option<InteractionId>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Cancelled {
     pub reason: String,
 }
