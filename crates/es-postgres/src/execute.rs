@@ -9,10 +9,13 @@ use crate::{
     draft::Draft,
     history::{History, Seen},
     keys::KeyRing,
+    retry,
 };
 
-/// How often a command is decided anew because somebody else was faster.
-const ATTEMPTS: usize = 6;
+/// How often a command is decided anew because somebody else was faster. Each time somebody was
+/// through, and the pauses let those who were not come one after the other: only a crowd on one
+/// aggregate for seconds is told that it was too late.
+const ATTEMPTS: usize = 20;
 
 type Executed<A> = Result<Outcome<A>, ExecuteError<<A as Aggregate>::Rejection>>;
 type Command<A> = (CommandContext, Uuid, <A as Aggregate>::Command);
@@ -68,11 +71,13 @@ impl Log {
     pub async fn execute_many<A: Aggregate>(&self, commands: Vec<Command<A>>) -> Vec<Executed<A>> {
         let mut results: Vec<Option<Executed<A>>> = commands.iter().map(|_| None).collect();
         let mut open: Vec<(usize, Command<A>)> = commands.into_iter().enumerate().collect();
+        let mut pauses = retry::turns();
         for attempt in 1..=ATTEMPTS {
             open = self.round(open, &mut results, attempt == ATTEMPTS).await;
             if open.is_empty() {
                 break;
             }
+            tokio::time::sleep(pauses.next().unwrap_or_default()).await;
         }
         results
             .into_iter()

@@ -2,11 +2,24 @@
 
 use std::{future::Future, time::Duration};
 
+use backon::{BackoffBuilder, ExponentialBuilder};
+
 use crate::error::is_transient;
 
 /// 20 ms, 40, 80 … 1 s, about seven seconds in all: a restart of PostgreSQL takes less.
 pub(crate) fn pauses() -> impl Iterator<Item = Duration> {
     (0..12).map(|n| Duration::from_millis((20 << n).min(1000)))
+}
+
+/// 1 ms, 2, 4 … 64 ms, each longer by chance: those who came too late together do not come back
+/// together.
+pub(crate) fn turns() -> impl Iterator<Item = Duration> {
+    ExponentialBuilder::new()
+        .with_min_delay(Duration::from_millis(1))
+        .with_max_delay(Duration::from_millis(64))
+        .with_jitter()
+        .without_max_times()
+        .build()
 }
 
 /// Reads again when the connection turns out to be dead, because the pool does not test
