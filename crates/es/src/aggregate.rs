@@ -70,6 +70,10 @@ pub trait Rejection: std::error::Error + Clone + PartialEq + Send + Sync + 'stat
     fn violations(&self) -> Vec<Violation> {
         Vec::new()
     }
+    /// Figures that a client may want to show, by name: how many of what stands in the way.
+    fn facts(&self) -> Vec<(&'static str, u64)> {
+        Vec::new()
+    }
 }
 
 /// The five ways a well-formed command can be refused.

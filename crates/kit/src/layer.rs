@@ -25,6 +25,7 @@ use crate::{
     answer::{Answer, Tally},
     ctx::{self, Call},
     gate::{Admitted, Gate},
+    messages::Language,
     metrics::Metrics,
     rights::Method,
     status::{WORDING, Wording},
@@ -112,7 +113,7 @@ impl Shared {
     {
         let wording = Wording {
             correlation_id: correlation_id(request.headers()),
-            russian: russian(request.headers()),
+            language: Language::asked_for(request.headers()),
         };
         // What the contract does not know is never passed on.
         let Some(method) = self.gate.rights.of(request.uri().path()).cloned() else {
@@ -281,13 +282,6 @@ fn correlation_id(headers: &HeaderMap) -> Uuid {
         .get("x-request-id")
         .and_then(|value| Uuid::parse_str(value.to_str().ok()?).ok())
         .unwrap_or_else(ctx::fresh_id)
-}
-
-fn russian(headers: &HeaderMap) -> bool {
-    headers
-        .get(http::header::ACCEPT_LANGUAGE)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| value.trim_start().to_ascii_lowercase().starts_with("ru"))
 }
 
 #[cfg(test)]

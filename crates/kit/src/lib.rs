@@ -21,6 +21,7 @@ mod wire;
 
 pub use auth::{Identity, KeyError, Principal, Tokens};
 pub use ctx::Ctx;
+pub use messages::in_words;
 pub use paging::{Page, Pages, fingerprint};
 pub use rights::{Method, Rights, RightsError};
 pub use serve::{Mounted, ServeError, serve};

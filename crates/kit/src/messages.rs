@@ -1,106 +1,120 @@
-//! What a person reads when something is refused, in Russian, by reason.
+//! What people read when something is refused: by reason for the whole, by phrase for each field.
 //!
-//! The English text of a status is for developers; clients choose by reason, never by prose.
+//! The text of a status is English and for developers; clients choose by reason, never by prose.
 
+mod faults;
+mod refusals;
+
+use std::borrow::Cow;
+
+use http::{HeaderMap, header::ACCEPT_LANGUAGE};
 use tonic::Code;
 
-/// By reason where there is something particular to say, by code otherwise.
-pub(crate) fn russian(reason: &str, code: Code) -> &'static str {
-    TABLE
-        .iter()
-        .find(|(known, _)| *known == reason)
-        .map_or_else(|| by_code(code), |(_, text)| text)
+use crate::status::WORDING;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Language {
+    Russian,
+    English,
 }
 
-const TABLE: &[(&str, &str)] = &[
-    (
-        "INVALID_REQUEST",
-        "Проверьте поля: некоторые заполнены неверно.",
-    ),
-    (
-        "REQUEST_ID_REUSED",
-        "Этот номер запроса уже использован для другого действия.",
-    ),
-    (
-        "STALE_VERSION",
-        "Запись изменил кто-то другой. Обновите её и повторите.",
-    ),
-    ("NOT_FOUND", "Не найдено."),
-    ("FORBIDDEN", "У вас нет права на это действие."),
-    ("UNAUTHENTICATED", "Войдите снова."),
-    ("OVERLOADED", "Сервер перегружен. Повторите немного позже."),
-    ("MESSAGE_TOO_LARGE", "Запрос или ответ слишком велик."),
-    ("DEADLINE_EXCEEDED", "Сервер не успел ответить. Повторите."),
-    (
-        "UNAVAILABLE",
-        "Сервис временно недоступен. Повторите немного позже.",
-    ),
-    ("UNIMPLEMENTED", "Такого действия здесь нет."),
-    (
-        "INTERNAL",
-        "Внутренняя ошибка. Сообщите её номер поддержке.",
-    ),
-    (
-        "SUBJECT_ERASED",
-        "Личные данные этого человека удалены: записать о нём больше ничего нельзя.",
-    ),
-    (
-        "VIEW_BEHIND",
-        "Данные ещё обновляются. Повторите через секунду.",
-    ),
-    // rules of the services
-    ("ACCOUNT_EXISTS", "Такая компания уже заведена."),
-    (
-        "ACCOUNT_IN_POOL",
-        "Компания в общем списке: ответственного у неё нет.",
-    ),
-    ("ALREADY_OWNED", "У компании уже есть ответственный."),
-    ("CLOCK_BACKWARDS", "Часы нельзя перевести назад."),
-    (
-        "CLOCK_NOT_CONTROLLED",
-        "Часы идут сами: перевести их нельзя.",
-    ),
-    ("EXTERNAL_ID_TAKEN", "Этот внешний номер уже занят."),
-    ("GROUP_EXISTS", "Такая группа уже есть."),
-    ("GROUP_NAME_TAKEN", "Группа с таким названием уже есть."),
-    ("INTERACTION_EXISTS", "Этот контакт уже записан."),
-    ("LOGIN_TAKEN", "Такой логин уже занят."),
-    (
-        "MAY_NOT_PLAN_FOR",
-        "Этому сотруднику вы не можете ставить задания.",
-    ),
-    ("ORDER_TAKEN", "Этот заказ уже записан за другой компанией."),
-    ("OWNER_CHANGED", "У компании уже другой ответственный."),
-    (
-        "OWNER_OUT_OF_REACH",
-        "Этому сотруднику вы не можете передать компанию.",
-    ),
-    ("PERSON_ERASED", "Личные данные этого человека удалены."),
-    ("PERSON_EXISTS", "Такое контактное лицо уже есть."),
-    ("REMINDER_NOT_DUE", "Время напоминания ещё не пришло."),
-    ("REMINDER_OVER", "Это напоминание уже неактуально."),
-    ("STAFF_DISMISSED", "Сотрудник уволен."),
-    ("STAFF_EXISTS", "Такой сотрудник уже есть."),
-    (
-        "STAFF_OWNS_ACCOUNTS",
-        "Сначала передайте компании и задания сотрудника.",
-    ),
-    ("TASK_CANCELLED", "Задание отменено."),
-    ("TASK_CLOSED", "Задание уже закрыто."),
-    ("TASK_COMPLETED", "Задание уже выполнено."),
-];
+impl Language {
+    /// The first one of the caller's that we speak; `None`: the caller asks for neither.
+    pub(crate) fn asked_for(headers: &HeaderMap) -> Option<Self> {
+        let accepted = headers.get(ACCEPT_LANGUAGE)?.to_str().ok()?;
+        accepted.split(',').find_map(|range| {
+            let primary = range.trim().split(['-', ';']).next()?;
+            match primary.to_ascii_lowercase().as_str() {
+                "ru" => Some(Self::Russian),
+                "en" => Some(Self::English),
+                _ => None,
+            }
+        })
+    }
 
-fn by_code(code: Code) -> &'static str {
-    match code {
-        Code::InvalidArgument => "Проверьте поля: некоторые заполнены неверно.",
-        Code::NotFound => "Не найдено.",
-        Code::AlreadyExists => "Такая запись уже есть.",
-        Code::PermissionDenied => "У вас нет права на это действие.",
-        Code::FailedPrecondition => "Это действие сейчас невозможно.",
-        Code::Aborted => "Запись изменил кто-то другой. Обновите её и повторите.",
-        Code::Unavailable | Code::ResourceExhausted => {
-            "Сервис временно недоступен. Повторите немного позже."
+    pub(crate) fn locale(self) -> &'static str {
+        match self {
+            Self::Russian => "ru-RU",
+            Self::English => "en-US",
         }
-        _ => "Не получилось. Повторите или обратитесь в поддержку.",
+    }
+
+    fn of<T>(self, russian: T, english: T) -> T {
+        match self {
+            Self::Russian => russian,
+            Self::English => english,
+        }
     }
 }
+
+/// Why the whole was refused: by reason where there is something particular to say, else by code.
+pub(crate) fn refusal(reason: &str, code: Code, language: Language) -> &'static str {
+    let known = by_reason(reason, language);
+    known.unwrap_or_else(|| {
+        let (russian, english) = by_code(code);
+        language.of(russian, english)
+    })
+}
+
+/// What is wrong with a field: sources say it in English, and that is what is looked up.
+pub(crate) fn fault(text: &str, language: Language) -> Cow<'_, str> {
+    let translated = match language {
+        Language::English => None,
+        Language::Russian => faults::TABLE
+            .iter()
+            .find_map(|(english, russian)| fill(english, russian, text)),
+    };
+    translated.map_or(Cow::Borrowed(text), Cow::Owned)
+}
+
+/// A fault of a row of an import in the language of the caller who is being answered.
+pub fn in_words(text: String, reason: &str) -> String {
+    let language = WORDING.try_with(|wording| wording.language).ok().flatten();
+    let Some(language) = language else {
+        return text;
+    };
+    match fault(&text, language) {
+        Cow::Owned(translated) => translated,
+        // Some rows are refused by a rule and not for a field: that has a text by its reason.
+        Cow::Borrowed(_) => by_reason(reason, language)
+            .filter(|_| language != Language::English)
+            .map_or(text, ToOwned::to_owned),
+    }
+}
+
+fn by_reason(reason: &str, language: Language) -> Option<&'static str> {
+    refusals::TABLE
+        .iter()
+        .find(|(known, ..)| *known == reason)
+        .map(|(_, russian, english)| language.of(*russian, *english))
+}
+
+/// `text` in the other language, if it is what the pattern says; `{}` stands for a number or a list.
+fn fill(pattern: &str, other: &str, text: &str) -> Option<String> {
+    match pattern.split_once("{}") {
+        None => (pattern == text).then(|| other.to_owned()),
+        Some((before, after)) => {
+            let value = text.strip_prefix(before)?.strip_suffix(after)?;
+            Some(other.replace("{}", value))
+        }
+    }
+}
+
+fn by_code(code: Code) -> (&'static str, &'static str) {
+    match code {
+        Code::NotFound => ("Не найдено.", "Not found."),
+        Code::AlreadyExists => ("Такая запись уже есть.", "This is there already."),
+        Code::PermissionDenied => ("У вас нет права на это действие.", "You may not do this."),
+        Code::FailedPrecondition => (
+            "Это действие сейчас невозможно.",
+            "This cannot be done now.",
+        ),
+        _ => (
+            "Не получилось. Повторите или обратитесь в поддержку.",
+            "That did not work. Try again or ask support.",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -19,16 +19,18 @@ use std::{borrow::Cow, collections::HashMap, time::Duration};
 use es::{Kind, Rejection, Violation};
 use es_postgres::{ExecuteError, LogError};
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
+use tonic_types::{ErrorDetails, FieldViolation, LocalizedMessage, StatusExt};
 use uuid::Uuid;
 
-use crate::{ctx, messages};
+use crate::{
+    ctx,
+    messages::{self, Language},
+};
 
 const DOMAIN: &str = "kontakty";
-const RUSSIAN: &str = "ru-RU";
 const RETRY_DELAY: Duration = Duration::from_millis(500);
-/// Details travel in a trailer, and those are limited to some 8 KiB.
-const MAX_VIOLATIONS: usize = 40;
+/// Details travel in a trailer, in base64, and trailers are limited to some 8 KiB.
+const MAX_VIOLATIONS_BYTES: usize = 5 << 10;
 
 /// Why a call has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +49,7 @@ pub enum AppError {
     FailedPrecondition {
         reason: Cow<'static, str>,
         message: String,
+        facts: Vec<(&'static str, u64)>,
     },
     #[error("{message}")]
     Forbidden {
@@ -83,7 +86,8 @@ pub enum AppError {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wording {
     pub(crate) correlation_id: Uuid,
-    pub(crate) russian: bool,
+    /// In which people are to read it; `None`: only developers will.
+    pub(crate) language: Option<Language>,
 }
 
 tokio::task_local! {
@@ -102,6 +106,7 @@ impl AppError {
         Self::FailedPrecondition {
             reason: reason.into(),
             message: message.into(),
+            facts: Vec::new(),
         }
     }
 
@@ -164,15 +169,16 @@ impl AppError {
         let mut details = ErrorDetails::new();
         match &self {
             Self::Invalid(violations) => {
-                let fields: Vec<_> = violations
-                    .iter()
-                    .take(MAX_VIOLATIONS)
-                    .map(|v| FieldViolation::new(v.field.as_str(), v.description.as_str()))
-                    .collect();
-                details.set_bad_request(fields);
+                details.set_bad_request(field_violations(violations, wording.language));
             }
             Self::RequestIdReused => {
                 details.add_bad_request_violation("request_id", self.outward());
+            }
+            Self::FailedPrecondition { facts, .. } => {
+                let facts = facts
+                    .iter()
+                    .map(|(name, count)| ((*name).to_owned(), count));
+                metadata.extend(facts.map(|(name, count)| (name, count.to_string())));
             }
             Self::Stale { current } => {
                 metadata.insert("current_version".to_owned(), current.to_string());
@@ -192,10 +198,41 @@ impl AppError {
             _ => {}
         }
         details.set_error_info(self.reason(), DOMAIN, metadata);
-        if wording.russian {
-            details.set_localized_message(RUSSIAN, messages::russian(self.reason(), code));
+        if let Some(language) = wording.language {
+            let message = messages::refusal(self.reason(), code, language);
+            details.set_localized_message(language.locale(), message);
         }
         Status::with_error_details(code, self.outward(), details)
+    }
+}
+
+/// As many as fit.
+fn field_violations(violations: &[Violation], language: Option<Language>) -> Vec<FieldViolation> {
+    let mut left = MAX_VIOLATIONS_BYTES;
+    violations
+        .iter()
+        .map(|violation| field_violation(violation, language))
+        .take_while(|field| {
+            let localized = field.localized_message.as_ref();
+            let bytes = field.field.len()
+                + field.description.len()
+                + localized.map_or(0, |text| text.locale.len() + text.message.len());
+            // The tags and lengths of the message itself take some, too.
+            let fits = bytes + 16 <= left;
+            left = left.saturating_sub(bytes + 16);
+            fits
+        })
+        .collect()
+}
+
+/// The description stays what tests and developers know; what people read stands beside it.
+fn field_violation(violation: &Violation, language: Option<Language>) -> FieldViolation {
+    FieldViolation {
+        localized_message: language.map(|language| LocalizedMessage {
+            locale: language.locale().to_owned(),
+            message: messages::fault(&violation.description, language).into_owned(),
+        }),
+        ..FieldViolation::new(violation.field.as_str(), violation.description.as_str())
     }
 }
 
@@ -204,7 +241,7 @@ impl From<AppError> for Status {
         let wording = WORDING.try_with(|wording| *wording);
         error.worded(wording.unwrap_or_else(|_| Wording {
             correlation_id: ctx::fresh_id(),
-            russian: false,
+            language: None,
         }))
     }
 }
@@ -222,7 +259,11 @@ impl<R: Rejection> From<ExecuteError<R>> for AppError {
                     }),
                     Kind::NotFound => Self::NotFound { what: "stream" },
                     Kind::AlreadyExists => Self::AlreadyExists { reason, message },
-                    Kind::FailedPrecondition => Self::FailedPrecondition { reason, message },
+                    Kind::FailedPrecondition => Self::FailedPrecondition {
+                        reason,
+                        message,
+                        facts: rejection.facts(),
+                    },
                     Kind::Forbidden => Self::Forbidden { reason, message },
                 }
             }
@@ -278,11 +319,11 @@ fn chain(error: &dyn std::error::Error) -> String {
 mod tests {
     use super::*;
 
-    fn worded(error: AppError, russian: bool) -> (Status, ErrorDetails) {
+    fn worded(error: AppError, language: Option<Language>) -> (Status, ErrorDetails) {
         let correlation_id = Uuid::from_u128(7);
         let status = error.worded(Wording {
             correlation_id,
-            russian,
+            language,
         });
         let details = status.get_error_details();
         (status, details)
@@ -305,7 +346,7 @@ mod tests {
             AppError::Internal(text()),
         ] {
             let reason = error.reason().to_owned();
-            let (status, details) = worded(error, true);
+            let (status, details) = worded(error, Some(Language::Russian));
             let info = details.error_info().unwrap();
             assert_eq!(
                 (info.reason.as_str(), info.domain.as_str()),
@@ -313,24 +354,54 @@ mod tests {
             );
             assert!(!status.message().is_empty());
             assert!(!format!("{status:?}").contains("SELECT"));
-            assert_eq!(details.localized_message().unwrap().locale, RUSSIAN);
+            assert_eq!(details.localized_message().unwrap().locale, "ru-RU");
         }
     }
 
     #[test]
     fn all_violations_travel() {
         let violations = vec![Violation::new("a", "x"), Violation::new("b", "y")];
-        let (status, details) = worded(AppError::Invalid(violations), false);
+        let (status, details) = worded(AppError::Invalid(violations), None);
         assert_eq!(status.code(), Code::InvalidArgument);
         let fields = &details.bad_request().unwrap().field_violations;
         assert_eq!(fields.len(), 2);
         assert!(details.localized_message().is_none());
+        assert!(fields[0].localized_message.is_none());
+    }
+
+    #[test]
+    fn details_fit_into_a_trailer() {
+        let violation = |n| Violation::new(format!("rows[{n}].comment"), "must not be empty");
+        let (status, details) = worded(
+            AppError::Invalid((0..1_000).map(violation).collect()),
+            Some(Language::Russian),
+        );
+        assert!(details.bad_request().unwrap().field_violations.len() > 30);
+        assert!(status.details().len() * 4 / 3 < 8 << 10);
+    }
+
+    #[test]
+    fn people_read_it_in_their_language() {
+        let told = |language| {
+            let violation = Violation::new("name", "must have at most 300 characters");
+            let (_, details) = worded(AppError::Invalid(vec![violation]), Some(language));
+            let field = details.bad_request().unwrap().field_violations[0].clone();
+            assert_eq!(field.description, "must have at most 300 characters");
+            let whole = details.localized_message().unwrap().message.clone();
+            (whole, field.localized_message.unwrap().message)
+        };
+        let (whole, field) = told(Language::Russian);
+        assert_eq!(whole, "Проверьте поля: некоторые заполнены неверно.");
+        assert_eq!(field, "не больше 300 знаков");
+        let (whole, field) = told(Language::English);
+        assert_eq!(whole, "Check the fields: some are not filled in properly.");
+        assert_eq!(field, "must have at most 300 characters");
     }
 
     #[test]
     fn absent_and_hidden_are_one() {
         let answer = |what| {
-            let (status, _) = worded(AppError::NotFound { what }, false);
+            let (status, _) = worded(AppError::NotFound { what }, None);
             (
                 status.code(),
                 status.message().to_owned(),
@@ -342,7 +413,7 @@ mod tests {
 
     #[test]
     fn a_bug_tells_its_number_only() {
-        let (status, details) = worded(AppError::Internal("at /src/x.rs".to_owned()), false);
+        let (status, details) = worded(AppError::Internal("at /src/x.rs".to_owned()), None);
         assert_eq!(status.message(), "internal error");
         let metadata = &details.error_info().unwrap().metadata;
         assert_eq!(metadata["correlation_id"], Uuid::from_u128(7).to_string());
@@ -350,7 +421,7 @@ mod tests {
 
     #[test]
     fn the_database_being_away_is_unavailable() {
-        let (status, details) = worded(sqlx::Error::PoolTimedOut.into(), false);
+        let (status, details) = worded(sqlx::Error::PoolTimedOut.into(), None);
         assert_eq!(status.code(), Code::Unavailable);
         assert_eq!(details.retry_info().unwrap().retry_delay, Some(RETRY_DELAY));
         assert_eq!(

@@ -100,9 +100,15 @@ pub enum Command {
     },
     Dismiss {
         reason: String,
-        /// How many accounts the person owns, as the shell has counted.
-        accounts_owned: u64,
+        duties: Duties,
     },
+}
+
+/// What somebody still has to do here, as the shell has counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Duties {
+    pub accounts: u64,
+    pub open_tasks: u64,
 }
 
 /// Somebody who starts to work here.
@@ -147,8 +153,12 @@ pub enum Rejection {
     Exists,
     #[error("this member of staff works here no more")]
     Dismissed,
-    #[error("this member of staff still owns accounts: {accounts}")]
-    OwnsAccounts { accounts: u64 },
+    #[error(
+        "this member of staff still has accounts: {}, open tasks: {}",
+        _0.accounts,
+        _0.open_tasks
+    )]
+    HasDuties(Duties),
 }
 
 impl es::Rejection for Rejection {
@@ -156,7 +166,7 @@ impl es::Rejection for Rejection {
         match self {
             Self::Unknown => Kind::NotFound,
             Self::Exists => Kind::AlreadyExists,
-            Self::Dismissed | Self::OwnsAccounts { .. } => Kind::FailedPrecondition,
+            Self::Dismissed | Self::HasDuties(_) => Kind::FailedPrecondition,
         }
     }
 
@@ -165,7 +175,18 @@ impl es::Rejection for Rejection {
             Self::Unknown => "STAFF_UNKNOWN",
             Self::Exists => "STAFF_EXISTS",
             Self::Dismissed => "STAFF_DISMISSED",
-            Self::OwnsAccounts { .. } => "STAFF_OWNS_ACCOUNTS",
+            Self::HasDuties(Duties { accounts: 0, .. }) => "STAFF_HAS_OPEN_TASKS",
+            Self::HasDuties(_) => "STAFF_OWNS_ACCOUNTS",
+        }
+    }
+
+    fn facts(&self) -> Vec<(&'static str, u64)> {
+        match self {
+            Self::HasDuties(duties) => vec![
+                ("accounts", duties.accounts),
+                ("open_tasks", duties.open_tasks),
+            ],
+            Self::Unknown | Self::Exists | Self::Dismissed => Vec::new(),
         }
     }
 }
@@ -208,13 +229,12 @@ impl Aggregate for StaffMember {
                 let same = now.credentials.as_ref() == Some(&set);
                 Ok(unless(same, Event::PasswordSet(set)))
             }
-            (State::Working(_), Command::Dismiss { accounts_owned, .. }) if accounts_owned > 0 => {
-                Err(Rejection::OwnsAccounts {
-                    accounts: accounts_owned,
-                })
-            }
-            (State::Working(_), Command::Dismiss { reason, .. }) => {
-                Ok(vec![Event::Dismissed(Dismissed { reason })])
+            (State::Working(_), Command::Dismiss { reason, duties }) => {
+                if duties == Duties::default() {
+                    Ok(vec![Event::Dismissed(Dismissed { reason })])
+                } else {
+                    Err(Rejection::HasDuties(duties))
+                }
             }
         }
     }
@@ -304,7 +324,7 @@ fn personal(id: StaffId, credentials: Credentials) -> PasswordSet {
 
 #[cfg(test)]
 mod tests {
-    use es::spec::given;
+    use es::{Rejection as _, spec::given};
 
     use super::*;
 
@@ -328,10 +348,13 @@ mod tests {
         })
     }
 
-    fn dismiss(accounts_owned: u64) -> Command {
+    fn dismiss(accounts: u64, open_tasks: u64) -> Command {
         Command::Dismiss {
             reason: "ушёл сам".to_owned(),
-            accounts_owned,
+            duties: Duties {
+                accounts,
+                open_tasks,
+            },
         }
     }
 
@@ -354,7 +377,7 @@ mod tests {
             .when(Command::MoveToGroup { group_id: None })
             .then_rejected(Rejection::Unknown);
         given::<StaffMember>([])
-            .when(dismiss(0))
+            .when(dismiss(0, 0))
             .then_rejected(Rejection::Unknown);
     }
 
@@ -384,19 +407,32 @@ mod tests {
     }
 
     #[test]
-    fn who_owns_accounts_stays() {
+    fn who_owns_accounts_or_has_tasks_stays() {
+        for (accounts, open_tasks, reason) in [
+            (120, 47, "STAFF_OWNS_ACCOUNTS"),
+            (120, 0, "STAFF_OWNS_ACCOUNTS"),
+            (0, 1, "STAFF_HAS_OPEN_TASKS"),
+        ] {
+            let rejection = Rejection::HasDuties(Duties {
+                accounts,
+                open_tasks,
+            });
+            assert_eq!(rejection.reason(), reason);
+            let facts = [("accounts", accounts), ("open_tasks", open_tasks)];
+            assert_eq!(rejection.facts(), facts);
+            given::<StaffMember>([hired(petrov())])
+                .when(dismiss(accounts, open_tasks))
+                .then_rejected(rejection);
+        }
         given::<StaffMember>([hired(petrov())])
-            .when(dismiss(120))
-            .then_rejected(Rejection::OwnsAccounts { accounts: 120 });
-        given::<StaffMember>([hired(petrov())])
-            .when(dismiss(0))
+            .when(dismiss(0, 0))
             .then([dismissed()]);
     }
 
     #[test]
     fn who_left_stays_as_he_was() {
         given::<StaffMember>([hired(petrov()), dismissed()])
-            .when(dismiss(0))
+            .when(dismiss(0, 0))
             .then_nothing();
         given::<StaffMember>([hired(petrov()), dismissed()])
             .when(Command::MoveToGroup { group_id: None })
@@ -449,7 +485,7 @@ mod tests {
         });
         assert_eq!(StaffMember::reservations(&erased), []);
         given::<StaffMember>([erased])
-            .when(dismiss(0))
+            .when(dismiss(0, 0))
             .then([dismissed()]);
     }
 }

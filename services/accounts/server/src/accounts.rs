@@ -10,10 +10,10 @@ use api::accounts::{
     ChangeAccountDetailsRequest, ChangeAccountDetailsResponse, GetAccountRequest,
     GetAccountResponse, GetOwnershipHistoryRequest, GetOwnershipHistoryResponse,
     ImportAccountsRequest, ImportAccountsResponse, ImportOrdersRequest, ImportOrdersResponse,
-    Lifecycle, ListAccountsRequest, ListAccountsResponse, RegisterOrderRequest,
-    RegisterOrderResponse, RegisterProspectRequest, RegisterProspectResponse, ReturnToPoolRequest,
-    ReturnToPoolResponse, TransferAccountsRequest, TransferAccountsResponse,
-    accounts_service_server::AccountsService,
+    Lifecycle, ListAccountsRequest, ListAccountsResponse, PreviewTransferRequest,
+    PreviewTransferResponse, RegisterOrderRequest, RegisterOrderResponse, RegisterProspectRequest,
+    RegisterProspectResponse, ReturnToPoolRequest, ReturnToPoolResponse, TransferAccountsRequest,
+    TransferAccountsResponse, accounts_service_server::AccountsService,
 };
 use kit::{AppError, Ctx, Service, Violations, fingerprint};
 use tonic::{Request, Response, Status};
@@ -163,6 +163,15 @@ impl AccountsService for Accounts {
     ) -> Result<Response<TransferAccountsResponse>, Status> {
         let (ctx, req) = self.service.command(request).await?;
         let answer = transfer::run(&self.service, &ctx, req).await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn preview_transfer(
+        &self,
+        request: Request<PreviewTransferRequest>,
+    ) -> Result<Response<PreviewTransferResponse>, Status> {
+        let (ctx, req) = self.service.query(request).await?;
+        let answer = transfer::preview(&self.service, &ctx, req).await?;
         Ok(Response::new(answer))
     }
 

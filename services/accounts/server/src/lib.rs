@@ -1,7 +1,7 @@
 //! The accounts service: staff and groups, companies and their owners, orders.
 //!
 //! Owns the log `accounts` and the read models of its API. What other services must know of staff
-//! and owners they read from its events.
+//! and owners they read from its events; of planning it knows the open tasks, from its events.
 
 use kit::{Mounted, Node, Service, StartError};
 
@@ -23,6 +23,7 @@ pub async fn start(node: &Node) -> Result<Mounted, StartError> {
     service.project(views::people::People).await?;
     service.project(views::companies::Companies).await?;
     service.project(views::ownership::Ownership).await?;
+    service.project(views::open_tasks::OpenTasks).await?;
     bootstrap::administrator(&service).await?;
 
     let identity = identity::Identity::new(&service);

@@ -2,7 +2,7 @@
 
 use accounts_domain::{
     group::{self, SalesGroup},
-    staff::{self as domain, Credentials, Newcomer, StaffMember},
+    staff::{self as domain, Credentials, Duties, Newcomer, StaffMember},
 };
 use api::accounts::{
     AppointGroupHeadRequest, AppointGroupHeadResponse, ChangeRoleRequest, ChangeRoleResponse,
@@ -19,7 +19,7 @@ use vocabulary::{GroupId, Role, StaffId};
 use crate::{
     collation::sort_key,
     import,
-    views::{companies, people},
+    views::{companies, open_tasks, people},
     wire::{self, MAX_ID, MAX_NAME, MAX_TEXT, caught_up, checked},
 };
 
@@ -57,6 +57,16 @@ impl Staff {
             v.add(field, "is not a group");
         }
         Ok(())
+    }
+
+    async fn duties(&self, id: StaffId) -> Result<Duties, sqlx::Error> {
+        let pool = self.service.pool();
+        let accounts = companies::count_of_owner(pool, id).await?;
+        let open_tasks = open_tasks::count_of_assignee(pool, id).await?;
+        Ok(Duties {
+            accounts: accounts.unsigned_abs(),
+            open_tasks: open_tasks.unsigned_abs(),
+        })
     }
 
     async fn execute(
@@ -230,14 +240,11 @@ impl StaffService for Staff {
         let id = v.id("staff_id", &req.staff_id);
         let reason = v.required("reason", &req.reason, MAX_TEXT);
         let id = checked(v, id)?;
+        let views = &self.service.views;
+        views.reached(&req.min_positions, ctx.remaining()).await?;
         caught_up(&self.service).await?;
-        let owned = companies::count_of_owner(self.service.pool(), id)
-            .await
-            .map_err(AppError::from)?;
-        let command = domain::Command::Dismiss {
-            reason,
-            accounts_owned: owned.unsigned_abs(),
-        };
+        let duties = self.duties(id).await.map_err(AppError::from)?;
+        let command = domain::Command::Dismiss { reason, duties };
         let recorded = self.execute(&ctx, id, command).await?;
         Ok(Response::new(DismissStaffResponse {
             recorded: Some(recorded),

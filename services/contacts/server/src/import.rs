@@ -168,7 +168,7 @@ fn accepted(row: i64, outcome: Outcome, id: Uuid) -> RowResult {
 fn rejected(row: i64, violations: Vec<Violation>, reason: &str) -> RowResult {
     let violations = violations.into_iter().map(|violation| RowViolation {
         field: violation.field,
-        description: violation.description,
+        description: kit::in_words(violation.description, reason),
         reason: reason.to_owned(),
     });
     RowResult {

@@ -307,7 +307,7 @@ fn rejected(row: i64, refused: Refused) -> RowResult {
         .into_iter()
         .map(|violation| RowViolation {
             field: column(violation.field),
-            description: violation.description,
+            description: kit::in_words(violation.description, refused.reason),
             reason: refused.reason.to_owned(),
         });
     RowResult {

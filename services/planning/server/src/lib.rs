@@ -4,6 +4,7 @@
 //! (kept by kit), what a contact completes and promises ([`next_steps`]), and which account went to
 //! another owner ([`hand_over`]).
 
+mod forgotten;
 mod hand_over;
 mod import;
 mod next_steps;

@@ -4,9 +4,9 @@ use api::planning::{
     CancelTaskRequest, CancelTaskResponse, CompleteTaskRequest, CompleteTaskResponse,
     CountNotDoneRequest, CountNotDoneResponse, CreateTaskRequest, CreateTaskResponse,
     GetMyDayRequest, GetMyDayResponse, GetTaskRequest, GetTaskResponse, ImportTasksRequest,
-    ImportTasksResponse, ListTasksRequest, ListTasksResponse, ReassignTaskRequest,
-    ReassignTaskResponse, RescheduleTaskRequest, RescheduleTaskResponse,
-    planning_service_server::PlanningService,
+    ImportTasksResponse, ListAccountsWithoutNextStepRequest, ListAccountsWithoutNextStepResponse,
+    ListTasksRequest, ListTasksResponse, ReassignTaskRequest, ReassignTaskResponse,
+    RescheduleTaskRequest, RescheduleTaskResponse, planning_service_server::PlanningService,
 };
 use es::{Personal, Subject, Violation};
 use es_postgres::Outcome;
@@ -21,7 +21,7 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 use vocabulary::{AccountId, StaffId, TaskId};
 
-use crate::{import, questions, terms};
+use crate::{forgotten, import, questions, terms};
 
 pub(crate) const MAX_TEXT: usize = 10_000;
 const MAX_LINE: usize = 500;
@@ -123,6 +123,15 @@ impl PlanningService for Planning {
     ) -> Result<Response<CountNotDoneResponse>, Status> {
         let (ctx, request) = self.service.query(request).await?;
         let answer = questions::not_done(&self.service, &ctx, &request).await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn list_accounts_without_next_step(
+        &self,
+        request: Request<ListAccountsWithoutNextStepRequest>,
+    ) -> Result<Response<ListAccountsWithoutNextStepResponse>, Status> {
+        let (ctx, request) = self.service.query(request).await?;
+        let answer = forgotten::list(&self.service, &ctx, &request).await?;
         Ok(Response::new(answer))
     }
 

@@ -57,6 +57,8 @@ impl Projection for TasksView {
         create index if not exists states_account on states (account_id, due_at);
         create index if not exists states_open_assignee on states (assignee_id, due_at, task_id)
             where valid_to = 'infinity' and state = 'open';
+        create index if not exists states_open_account on states (account_id)
+            where valid_to = 'infinity' and state = 'open';
         create index if not exists states_open on states (due_at, task_id)
             where valid_to = 'infinity' and state = 'open';
     ";

@@ -113,9 +113,14 @@ fn staff_command() -> impl Strategy<Value = staff::Command> {
                 password_hash
             },
         }),
-        (text(), 0..2_u64).prop_map(|(reason, accounts_owned)| staff::Command::Dismiss {
-            reason,
-            accounts_owned
+        (text(), 0..2_u64, 0..2_u64).prop_map(|(reason, accounts, open_tasks)| {
+            staff::Command::Dismiss {
+                reason,
+                duties: staff::Duties {
+                    accounts,
+                    open_tasks,
+                },
+            }
         }),
     ]
 }

@@ -6,17 +6,20 @@ use std::collections::HashSet;
 
 use accounts_domain::account::{Account, Command};
 use api::{
-    accounts::{TransferAccountsRequest, TransferAccountsResponse, TransferFailure},
+    accounts::{
+        PreviewTransferRequest, PreviewTransferResponse, TransferAccountsRequest,
+        TransferAccountsResponse, TransferFailure,
+    },
     common,
 };
 use es::Rejection;
 use es_postgres::{CommandContext, ExecuteError};
-use kit::{AppError, Ctx, Service, Violations};
+use kit::{AppError, Ctx, Scope, Service, Violations};
 use vocabulary::{AccountId, StaffId};
 
 use crate::{
     owners,
-    views::{companies, ownership},
+    views::{companies, open_tasks, ownership},
     wire::{MAX_TEXT, caught_up, checked},
 };
 
@@ -39,14 +42,7 @@ pub(super) async fn run(
     caught_up(service).await?;
     let hand_over = read(service, &req).await?;
     owners::check_may_give(service, ctx, hand_over.to)?;
-    // The present directory, not that of the beginning of the call.
-    let scope = service.directory.snapshot().scope(&ctx.principal);
-    if hand_over.from.is_some_and(|from| !scope.includes(from)) {
-        return Err(AppError::forbidden(
-            "OWNER_OUT_OF_REACH",
-            "only those accounts can be handed over that the caller sees",
-        ));
-    }
+    let scope = scope_with(service, ctx, hand_over.from)?;
 
     let context = CommandContext {
         causation_id: ctx.command().request_id,
@@ -107,28 +103,45 @@ pub(super) async fn run(
     Ok(answer)
 }
 
+/// What a hand-over would move, as far as the caller sees it.
+pub(super) async fn preview(
+    service: &Service,
+    ctx: &Ctx,
+    req: PreviewTransferRequest,
+) -> Result<PreviewTransferResponse, AppError> {
+    caught_up(service).await?;
+    let mut v = Violations::new();
+    let (accounts, from) =
+        read_which(service, &mut v, &req.account_ids, &req.from_owner_id).await?;
+    v.finish()?;
+    let scope = scope_with(service, ctx, from)?;
+    let accounts = Some(accounts).filter(|named| !named.is_empty());
+    let pool = service.pool();
+    let luggage = open_tasks::luggage(pool, accounts, from, scope.owners(), ctx.now).await?;
+    Ok(PreviewTransferResponse {
+        accounts: luggage.accounts,
+        open_tasks: luggage.open_tasks,
+        overdue_tasks: luggage.overdue_tasks,
+    })
+}
+
+/// Whose accounts the caller may hand over; the one who is named must be among them.
+fn scope_with(service: &Service, ctx: &Ctx, from: Option<StaffId>) -> Result<Scope, AppError> {
+    // The present directory, not that of the beginning of the call.
+    let scope = service.directory.snapshot().scope(&ctx.principal);
+    if from.is_some_and(|from| !scope.includes(from)) {
+        return Err(AppError::forbidden(
+            "OWNER_OUT_OF_REACH",
+            "only those accounts can be handed over that the caller sees",
+        ));
+    }
+    Ok(scope)
+}
+
 async fn read(service: &Service, req: &TransferAccountsRequest) -> Result<HandOver, AppError> {
     let mut v = Violations::new();
-    let mut accounts = Vec::new();
-    let mut seen = HashSet::new();
-    if req.account_ids.len() > MOST {
-        v.add("account_ids", format!("must have at most {MOST} entries"));
-    } else {
-        for (index, text) in req.account_ids.iter().enumerate() {
-            let id: Option<AccountId> = v.id(&format!("account_ids[{index}]"), text);
-            accounts.extend(id.filter(|id| seen.insert(*id)));
-        }
-    }
-    let from: Option<StaffId> = if req.account_ids.is_empty() {
-        v.id("from_owner_id", &req.from_owner_id)
-    } else {
-        v.optional_id("from_owner_id", &req.from_owner_id)
-    };
-    if let Some(id) = from
-        && service.known_staff(id).await?.is_none()
-    {
-        v.add("from_owner_id", "is not a member of staff");
-    }
+    let (accounts, from) =
+        read_which(service, &mut v, &req.account_ids, &req.from_owner_id).await?;
     let named = v.id("to_owner_id", &req.to_owner_id);
     let to = owners::candidate(service, &mut v, "to_owner_id", named).await?;
     if to.is_some() && from == to {
@@ -142,6 +155,36 @@ async fn read(service: &Service, req: &TransferAccountsRequest) -> Result<HandOv
         to,
         reason,
     })
+}
+
+/// The accounts that are named, each once, and who hands over.
+async fn read_which(
+    service: &Service,
+    v: &mut Violations,
+    account_ids: &[String],
+    from_owner_id: &str,
+) -> Result<(Vec<AccountId>, Option<StaffId>), AppError> {
+    let mut accounts = Vec::new();
+    let mut seen = HashSet::new();
+    if account_ids.len() > MOST {
+        v.add("account_ids", format!("must have at most {MOST} entries"));
+    } else {
+        for (index, text) in account_ids.iter().enumerate() {
+            let id: Option<AccountId> = v.id(&format!("account_ids[{index}]"), text);
+            accounts.extend(id.filter(|id| seen.insert(*id)));
+        }
+    }
+    let from: Option<StaffId> = if account_ids.is_empty() {
+        v.id("from_owner_id", from_owner_id)
+    } else {
+        v.optional_id("from_owner_id", from_owner_id)
+    };
+    if let Some(id) = from
+        && service.known_staff(id).await?.is_none()
+    {
+        v.add("from_owner_id", "is not a member of staff");
+    }
+    Ok((accounts, from))
 }
 
 /// What this very request has moved already, if it was sent before.
@@ -185,7 +228,7 @@ fn failure(id: AccountId, description: &str, reason: &str) -> TransferFailure {
         account_id: id.to_string(),
         violation: Some(common::Violation {
             field: "account_ids".to_owned(),
-            description: description.to_owned(),
+            description: kit::in_words(description.to_owned(), reason),
             reason: reason.to_owned(),
         }),
     }

@@ -41,20 +41,22 @@ impl Fate {
     }
 
     fn rejected(violations: Vec<Violation>) -> Self {
-        let violations = violations.into_iter().map(|violation| common::Violation {
-            field: violation.field,
-            description: violation.description,
-            reason: "INVALID".to_owned(),
-        });
-        Self::Rejected(violations.collect())
+        let faults = violations
+            .into_iter()
+            .map(|violation| fault(violation.field, violation.description, "INVALID"));
+        Self::Rejected(faults.collect())
     }
 
     fn refused(field: &str, description: impl Into<String>, reason: &str) -> Self {
-        Self::Rejected(vec![common::Violation {
-            field: field.to_owned(),
-            description: description.into(),
-            reason: reason.to_owned(),
-        }])
+        Self::Rejected(vec![fault(field.to_owned(), description.into(), reason)])
+    }
+}
+
+fn fault(field: String, description: String, reason: &str) -> common::Violation {
+    common::Violation {
+        field,
+        description: kit::in_words(description, reason),
+        reason: reason.to_owned(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! A staff file: groups are formed as needed, people hired, heads appointed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use accounts_domain::{
     group::{self, SalesGroup},
@@ -172,7 +172,7 @@ async fn record(
 ) -> Result<(), AppError> {
     let mut hires = Vec::new();
     let mut formed = HashSet::new();
-    let mut heads = HashMap::new();
+    let mut heads = BTreeMap::new();
     for (index, row) in rows.into_iter().enumerate() {
         let Ok(row) = row else { continue };
         if let Some((id, name)) = row.group {

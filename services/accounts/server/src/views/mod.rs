@@ -1,5 +1,6 @@
 //! What the service can be asked: each file one read model, rebuilt from the log at any time.
 
 pub(crate) mod companies;
+pub(crate) mod open_tasks;
 pub(crate) mod ownership;
 pub(crate) mod people;
