@@ -6,7 +6,7 @@ use anyhow::{Context, ensure};
 use api::accounts::{ListAccountsRequest, LoginRequest};
 use tests::{
     background::{Background, reason},
-    office::Client,
+    client::Client,
 };
 use tonic::Code;
 

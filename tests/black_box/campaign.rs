@@ -14,8 +14,9 @@ use api::{
 };
 use tests::{
     campaign::{self, LEAVER, MANAGERS, PUBLISHED, SUCCESSOR},
+    client::Client,
     eventually,
-    office::{Client, Office},
+    office::Office,
 };
 use uuid::Uuid;
 

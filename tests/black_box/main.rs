@@ -1,6 +1,7 @@
 //! Tests that talk only gRPC, NATS and the command line, to the real binary with its own
 //! PostgreSQL and NATS.
 
+mod apart;
 mod architecture;
 mod bad_input;
 mod bench;
@@ -12,3 +13,4 @@ mod rights;
 mod scenarios;
 mod telemetry;
 mod trace;
+mod visibility;

@@ -1,5 +1,9 @@
 //! The product's scenarios, to the letter.
 
+mod s04;
+mod s05;
+mod s08;
+
 use anyhow::{Context, ensure};
 use api::{
     accounts::ListAccountsRequest,
@@ -11,7 +15,7 @@ use api::{
 };
 use tests::{
     background::{Background, fields, import, instant, request_id},
-    office::Client,
+    client::Client,
 };
 
 async fn create(
@@ -106,7 +110,7 @@ async fn s02_not_done_in_the_period_and_earlier() -> anyhow::Result<()> {
     complete(&petrov, &tasks["T4"]).await?;
     office.at("2026-03-05T12:00:00+03:00").await?;
 
-    let min_positions = vec![position(&office, "planning").await?];
+    let min_positions = vec![office.head("planning").await?];
     let period = Some(Period {
         from: "2026-03-02".to_owned(),
         to: "2026-03-06".to_owned(),
@@ -283,21 +287,4 @@ async fn s03_a_task_without_its_four_facts_does_not_exist() -> anyhow::Result<()
         "{events:?}"
     );
     Ok(())
-}
-
-async fn position(office: &Background, service: &str) -> anyhow::Result<api::common::Position> {
-    let request = api::log::GetHeadRequest {
-        service: service.to_owned(),
-    };
-    let position = office
-        .admin
-        .log()
-        .get_head(request)
-        .await?
-        .into_inner()
-        .position;
-    Ok(api::common::Position {
-        service: service.to_owned(),
-        position,
-    })
 }

@@ -1,12 +1,17 @@
 //! The small company of the scenarios, and words to speak with it.
 
-use std::{collections::HashMap, io::Write};
+use std::{collections::HashMap, io::Write, time::Duration};
 
 use anyhow::{Context, ensure};
 use api::{
-    accounts::{DismissStaffRequest, ListStaffRequest},
+    accounts::{DismissStaffRequest, ListAccountsRequest, ListGroupsRequest, ListStaffRequest},
+    analytics::GetScorecardRequest,
     clock::SetClockRequest,
-    log::ReadEventsRequest,
+    common::{PageRequest, Position},
+    contacts::GetInteractionRequest,
+    log::{GetHeadRequest, ReadEventsRequest},
+    notifications::ListRemindersRequest,
+    planning::GetMyDayRequest,
 };
 use chrono::DateTime;
 use prost_types::Timestamp;
@@ -14,7 +19,11 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 use uuid::Uuid;
 
-use crate::office::{Client, Office};
+use crate::{
+    client::{Client, SERVICES},
+    eventually,
+    office::Office,
+};
 
 const STAFF: &str = "external_id,name,role,group,head,extension,hired_on
 s-01,Громов Виктор Семёнович,administrator,,,100,2023-01-09
@@ -41,7 +50,21 @@ pub struct Background {
 
 impl Background {
     pub async fn start(now: &str) -> anyhow::Result<Self> {
-        let office = Office::start(&["--clock", "controlled", "--clock-start", now])?;
+        Self::furnish(Office::start(&clock(now))?).await
+    }
+
+    /// The same in five processes.
+    pub async fn start_apart(now: &str) -> anyhow::Result<Self> {
+        Self::furnish(Office::start_apart(Some(now))?).await
+    }
+
+    /// `kill -9` of the whole office, which then goes on at this time.
+    pub fn crash(&mut self, now: &str) -> anyhow::Result<()> {
+        self.office.kill()?;
+        self.office.start_again(&clock(now))
+    }
+
+    async fn furnish(office: Office) -> anyhow::Result<Self> {
         import(&office, "admin", "staff", STAFF)?;
         let admin = office.client("s-01")?;
         let people = admin
@@ -58,6 +81,7 @@ impl Background {
             request_id: request_id(),
             staff_id: staff.get("s-99").context("s-99 is not there")?.clone(),
             reason: "уволен".to_owned(),
+            ..DismissStaffRequest::default()
         };
         admin.staff().dismiss_staff(request).await?;
         Ok(Self {
@@ -73,13 +97,41 @@ impl Background {
 
     /// Every part of the office is at this time when it returns.
     pub async fn at(&self, now: &str) -> anyhow::Result<()> {
-        self.admin
-            .clock()
-            .set_clock(SetClockRequest {
-                now: Some(instant(now)),
-            })
-            .await?;
+        for service in SERVICES {
+            let now = Some(instant(now));
+            let mut clock = self.admin.clock(service);
+            clock.set_clock(SetClockRequest { now }).await?;
+        }
         Ok(())
+    }
+
+    /// Where the log of a service stands.
+    pub async fn head(&self, service: &str) -> anyhow::Result<Position> {
+        head(&self.admin, service).await
+    }
+
+    pub async fn caught_up(&self) -> anyhow::Result<()> {
+        caught_up(&self.admin).await
+    }
+
+    /// The id of the account with this external id.
+    pub async fn account(&self, external_id: &str) -> anyhow::Result<String> {
+        let mut page = PageRequest::default();
+        loop {
+            let request = ListAccountsRequest {
+                page: Some(page.clone()),
+                min_positions: vec![self.head("accounts").await?],
+                ..ListAccountsRequest::default()
+            };
+            let answer = self.admin.accounts().list_accounts(request).await?;
+            let answer = answer.into_inner();
+            let mut accounts = answer.accounts.into_iter();
+            if let Some(found) = accounts.find(|account| account.external_id == external_id) {
+                return Ok(found.id);
+            }
+            page.token = answer.next_page_token;
+            ensure!(!page.token.is_empty(), "{external_id} is not there");
+        }
     }
 
     /// Everything a service has recorded, as (type, stream).
@@ -94,7 +146,7 @@ impl Background {
             };
             let page = self
                 .admin
-                .log()
+                .log(service)
                 .read_events(request)
                 .await?
                 .into_inner()
@@ -106,6 +158,85 @@ impl Background {
             found.extend(page.into_iter().map(|event| (event.r#type, event.stream)));
         }
     }
+}
+
+/// Where the log of a service stands.
+pub async fn head(admin: &Client, service: &str) -> anyhow::Result<Position> {
+    let request = GetHeadRequest {
+        service: service.to_owned(),
+    };
+    let head = admin.log(service).get_head(request).await?;
+    Ok(Position {
+        service: service.to_owned(),
+        position: head.into_inner().position,
+    })
+}
+
+/// Until every view of every service has everything that is recorded now.
+pub async fn caught_up(admin: &Client) -> anyhow::Result<()> {
+    let mut min_positions = Vec::new();
+    for service in SERVICES {
+        min_positions.push(head(admin, service).await?);
+    }
+    for service in SERVICES {
+        let caught_up = eventually(
+            Duration::from_secs(20),
+            || ask(admin, service, min_positions.clone()),
+            Result::is_ok,
+        );
+        caught_up.await.context(service)?;
+    }
+    Ok(())
+}
+
+/// Asks a service something, whatever it is; it answers once its views have seen these.
+pub async fn ask(
+    client: &Client,
+    service: &str,
+    min_positions: Vec<Position>,
+) -> Result<(), Status> {
+    match service {
+        "accounts" => {
+            let request = ListGroupsRequest { min_positions };
+            client.staff().list_groups(request).await.map(drop)
+        }
+        "contacts" => {
+            let request = GetInteractionRequest {
+                interaction_id: request_id(),
+                min_positions,
+            };
+            match client.contacts().get_interaction(request).await {
+                // There is none with this id, which is an answer.
+                Err(status) if status.code() == Code::NotFound => Ok(()),
+                answer => answer.map(drop),
+            }
+        }
+        "planning" => {
+            let request = GetMyDayRequest {
+                min_positions,
+                ..GetMyDayRequest::default()
+            };
+            client.planning().get_my_day(request).await.map(drop)
+        }
+        "notifications" => {
+            let request = ListRemindersRequest {
+                min_positions,
+                ..ListRemindersRequest::default()
+            };
+            client.reminders().list_reminders(request).await.map(drop)
+        }
+        _ => {
+            let request = GetScorecardRequest {
+                min_positions,
+                ..GetScorecardRequest::default()
+            };
+            client.reports().get_scorecard(request).await.map(drop)
+        }
+    }
+}
+
+fn clock(now: &str) -> [&str; 4] {
+    ["--clock", "controlled", "--clock-start", now]
 }
 
 /// Imports CSV text; no row may be rejected.
@@ -129,6 +260,14 @@ pub fn import(office: &Office, staff: &str, kind: &str, csv: &str) -> anyhow::Re
         .and_then(|row| row["count"].as_i64());
     ensure!(rejected == Some(0), "import of {kind}: {output}");
     Ok(())
+}
+
+/// As much of a list as fits into one answer.
+pub fn largest_page() -> PageRequest {
+    PageRequest {
+        size: 200,
+        ..PageRequest::default()
+    }
 }
 
 /// A new command.

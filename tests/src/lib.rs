@@ -1,8 +1,14 @@
 //! What black-box tests share: an office of their own, the real campaign, and patience.
 
+mod apart;
 pub mod background;
 pub mod campaign;
+pub mod client;
+pub mod contract;
+pub mod load;
 pub mod office;
+pub mod oracle;
+pub mod population;
 
 use std::time::{Duration, Instant};
 

@@ -1,35 +1,23 @@
-//! An office of one's own: the real binary with its own PostgreSQL and NATS in a temporary folder.
+//! An office of one's own: the real binary with its own PostgreSQL and NATS in a temporary folder,
+//! as one process or as five.
 
 use std::{
     io::{BufRead, BufReader},
+    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    time::Duration,
 };
 
 use anyhow::{Context, bail, ensure};
-use api::{
-    accounts::{
-        accounts_service_client::AccountsServiceClient,
-        identity_service_client::IdentityServiceClient, staff_service_client::StaffServiceClient,
-    },
-    analytics::reports_service_client::ReportsServiceClient,
-    clock::clock_service_client::ClockServiceClient,
-    contacts::contacts_service_client::ContactsServiceClient,
-    log::log_service_client::LogServiceClient,
-    notifications::reminders_service_client::RemindersServiceClient,
-    planning::planning_service_client::PlanningServiceClient,
-};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
 use tempfile::TempDir;
-use tonic::{
-    Request, Status,
-    metadata::{Ascii, MetadataValue},
-    service::{Interceptor, interceptor::InterceptedService},
-    transport::{Channel, Endpoint},
+
+use crate::{
+    apart::Apart,
+    client::{Addresses, Client, SERVICES},
 };
 
 /// The binary under test: built by `cargo build --workspace` before the tests run.
@@ -55,10 +43,20 @@ pub fn kontakty(args: &[&str]) -> anyhow::Result<Output> {
 
 /// A running office, stopped when it is dropped.
 pub struct Office {
-    child: Child,
+    /// `kontakty up`; or `kontakty engines`, with the services beside it.
+    host: Child,
+    apart: Option<Apart>,
     folder: Folder,
+    /// Where accounts answers; all of them, unless they run apart.
     pub grpc: String,
     pub nats: String,
+}
+
+/// What an office keeps its data in and its services talk over.
+#[derive(Clone, Copy)]
+pub enum Engine {
+    Postgres,
+    Nats,
 }
 
 enum Folder {
@@ -69,72 +67,57 @@ enum Folder {
 impl Office {
     /// A new office with `kontakty up` and these further arguments.
     pub fn start(args: &[&str]) -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new()
-            .prefix("kontakty-test-")
-            .tempdir()?;
-        // PostgreSQL runs as another user when the test is root's.
-        std::fs::set_permissions(
-            folder.path(),
-            std::os::unix::fs::PermissionsExt::from_mode(0o755),
-        )?;
-        Self::run(Folder::Own(folder), args)
+        Self::up(Folder::own()?, args)
     }
 
     /// An office on a folder that outlives it.
     pub fn start_on(folder: &Path, args: &[&str]) -> anyhow::Result<Self> {
-        Self::run(Folder::Given(folder.to_owned()), args)
+        Self::up(Folder::Given(folder.to_owned()), args)
     }
 
-    fn run(folder: Folder, args: &[&str]) -> anyhow::Result<Self> {
-        // Port 0 would not be a choice of ours: let the system name a free one first.
-        let port = std::net::TcpListener::bind("127.0.0.1:0")?
-            .local_addr()?
-            .port()
-            .to_string();
-        let log = std::fs::File::create(folder.path().with_extension("log"))?;
-        let mut command = Command::new(binary());
-        command
-            .arg("up")
-            .arg("--data")
-            .arg(folder.data())
-            .args(args)
-            .env("KONTAKTY__TELEMETRY__LOG_FORMAT", "json")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(log);
-        if !args.contains(&"--port") {
-            command.args(["--port", &port]);
-        }
-        let mut child = command.spawn().context("kontakty cannot be started")?;
-        let mut out = BufReader::new(child.stdout.take().context("no output")?);
-        let mut line = String::new();
-        loop {
-            line.clear();
-            if out.read_line(&mut line)? == 0 {
-                let status = child.wait()?;
-                let log = std::fs::read_to_string(folder.path().with_extension("log"))
-                    .unwrap_or_default();
-                bail!("the office ended with {status} before it was ready: {log}");
+    /// A new office of five processes on five ports; `clock`: where a controlled one begins.
+    pub fn start_apart(clock: Option<&str>) -> anyhow::Result<Self> {
+        let folder = Folder::own()?;
+        let mut engines = Command::new(binary());
+        engines.arg("engines").arg("--data").arg(folder.data());
+        let (mut host, ready) = spawn(engines, &folder.log())?;
+        let nats = ready.field("nats");
+        let apart = Apart::start(&folder.data(), &ready.field("postgres"), &nats, clock);
+        let apart = match apart {
+            Ok(apart) => apart,
+            Err(error) => {
+                let _ = kill(Pid::from_raw(host.id() as i32), Signal::SIGINT);
+                let _ = host.wait();
+                return Err(error);
             }
-            if let Some(ready) = line.trim().strip_prefix("ready ") {
-                let field = |name: &str| {
-                    ready
-                        .split(' ')
-                        .find_map(|part| part.strip_prefix(name)?.strip_prefix('='))
-                        .unwrap_or_default()
-                        .to_owned()
-                };
-                let office = Self {
-                    child,
-                    grpc: field("grpc"),
-                    nats: field("nats"),
-                    folder,
-                };
-                // Whatever else it prints must not fill the pipe.
-                std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
-                return Ok(office);
-            }
-        }
+        };
+        Ok(Self {
+            host,
+            grpc: apart.addresses()["accounts"].clone(),
+            apart: Some(apart),
+            folder,
+            nats,
+        })
+    }
+
+    fn up(folder: Folder, args: &[&str]) -> anyhow::Result<Self> {
+        let [port] = free_ports()?;
+        let (host, ready) = up(&folder, &format!("127.0.0.1:{port}"), args)?;
+        Ok(Self {
+            host,
+            apart: None,
+            grpc: ready.field("grpc"),
+            nats: ready.field("nats"),
+            folder,
+        })
+    }
+
+    /// After [`Self::kill`]: `kontakty up` on the same folder and port.
+    pub fn start_again(&mut self, args: &[&str]) -> anyhow::Result<()> {
+        let (host, ready) = up(&self.folder, &self.grpc, args)?;
+        self.host = host;
+        self.nats = ready.field("nats");
+        Ok(())
     }
 
     pub fn data(&self) -> PathBuf {
@@ -142,12 +125,23 @@ impl Office {
     }
 
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.host.id()
     }
 
     /// What it has logged so far.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.path().with_extension("log")).unwrap_or_default()
+        let services = self.apart.iter().flat_map(Apart::logs);
+        std::iter::once(self.folder.log())
+            .chain(services)
+            .map(|path| std::fs::read_to_string(path).unwrap_or_default())
+            .collect()
+    }
+
+    fn addresses(&self) -> Addresses {
+        match &self.apart {
+            Some(apart) => apart.addresses(),
+            None => SERVICES.map(|service| (service, self.grpc.clone())).into(),
+        }
     }
 
     /// Runs a client command against this office as one of its staff; its output must be a success.
@@ -165,15 +159,17 @@ impl Office {
 
     /// As [`Self::command`], whatever comes of it.
     pub fn try_command(&self, staff: &str, args: &[&str]) -> anyhow::Result<Output> {
+        let servers: Vec<_> = match &self.apart {
+            Some(apart) => apart
+                .addresses()
+                .into_iter()
+                .map(|(service, address)| format!("{service}=http://{address}"))
+                .collect(),
+            None => vec![format!("http://{}", self.grpc)],
+        };
         Command::new(binary())
             .args(args)
-            .args([
-                "--server",
-                &format!("http://{}", self.grpc),
-                "--as",
-                staff,
-                "--data",
-            ])
+            .args(["--server", &servers.join(","), "--as", staff, "--data"])
             .arg(self.data())
             .stdin(Stdio::null())
             .output()
@@ -198,38 +194,86 @@ impl Office {
 
     /// A gRPC client as one of the staff.
     pub fn client(&self, staff: &str) -> anyhow::Result<Client> {
-        Client::new(&self.grpc, Some(&self.token(staff)?))
+        Client::at(&self.addresses(), Some(&self.token(staff)?))
     }
 
     /// As Ctrl-C; waits for the end.
     pub fn stop(&mut self) -> anyhow::Result<std::process::ExitStatus> {
-        kill(Pid::from_raw(self.child.id() as i32), Signal::SIGINT)?;
-        Ok(self.child.wait()?)
+        if let Some(apart) = &mut self.apart {
+            apart.stop()?;
+        }
+        kill(Pid::from_raw(self.host.id() as i32), Signal::SIGINT)?;
+        Ok(self.host.wait()?)
     }
 
     /// As `kill -9`.
     pub fn kill(&mut self) -> anyhow::Result<()> {
-        self.child.kill()?;
-        self.child.wait()?;
+        self.host.kill()?;
+        self.host.wait()?;
         Ok(())
+    }
+
+    /// `kill -9` of the process of one service, and its start; only of an office of five.
+    pub fn kill_service(&mut self, service: &str) -> anyhow::Result<()> {
+        let apart = self.apart.as_mut().context("it is one process")?;
+        apart.kill(service)
+    }
+
+    /// `kill -9` of an engine of this office; its host starts it again.
+    pub fn kill_engine(&self, engine: Engine) -> anyhow::Result<()> {
+        kill(self.engine(engine)?, Signal::SIGKILL)?;
+        Ok(())
+    }
+
+    /// NATS falls and has nothing any more when it comes back.
+    pub fn wipe_nats(&self) -> anyhow::Result<()> {
+        let host = Pid::from_raw(self.host.id() as i32);
+        // The host must not start it again before its store is gone.
+        kill(host, Signal::SIGSTOP)?;
+        let wiped = self.kill_engine(Engine::Nats).and_then(|()| {
+            std::fs::remove_dir_all(self.data().join("nats/jetstream")).context("the store")
+        });
+        kill(host, Signal::SIGCONT)?;
+        wiped
+    }
+
+    /// Found by the folder in its command line, so that it is no other office's.
+    fn engine(&self, engine: Engine) -> anyhow::Result<Pid> {
+        let program = match engine {
+            Engine::Postgres => "postgres -D",
+            Engine::Nats => "nats-server --config",
+        };
+        let pattern = format!("{program}.*{}", self.data().display());
+        let output = Command::new("pgrep")
+            .args(["-o", "-f", "--", &pattern])
+            .output()?;
+        let pid = String::from_utf8_lossy(&output.stdout).trim().parse();
+        Ok(Pid::from_raw(
+            pid.with_context(|| format!("no process `{pattern}`"))?,
+        ))
     }
 }
 
 impl Drop for Office {
     fn drop(&mut self) {
-        if matches!(self.child.try_wait(), Ok(None)) && self.stop().is_err() {
-            let _ = self.child.kill();
+        if matches!(self.host.try_wait(), Ok(None)) && self.stop().is_err() {
+            let _ = self.host.kill();
         }
-        let _ = std::fs::remove_file(self.folder.path().with_extension("log"));
+        let _ = std::fs::remove_file(self.folder.log());
     }
 }
 
 impl Folder {
-    fn path(&self) -> &Path {
-        match self {
-            Self::Own(folder) => folder.path(),
-            Self::Given(folder) => folder,
-        }
+    fn own() -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new()
+            .prefix("kontakty-test-")
+            .tempdir()?;
+        // PostgreSQL runs as another user when the test is root's.
+        std::fs::set_permissions(
+            folder.path(),
+            std::os::unix::fs::PermissionsExt::from_mode(0o755),
+        )?;
+        Ok(Self::Own(folder))
     }
 
     fn data(&self) -> PathBuf {
@@ -238,95 +282,83 @@ impl Folder {
             Self::Given(folder) => folder.clone(),
         }
     }
-}
 
-/// Puts a token, and a trace when there is one, on every call.
-#[derive(Clone, Default)]
-pub struct Credentials {
-    bearer: Option<MetadataValue<Ascii>>,
-    pub traceparent: Option<MetadataValue<Ascii>>,
-}
-
-impl Interceptor for Credentials {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        if let Some(bearer) = &self.bearer {
-            request
-                .metadata_mut()
-                .insert("authorization", bearer.clone());
+    fn log(&self) -> PathBuf {
+        match self {
+            Self::Own(folder) => folder.path().with_extension("log"),
+            Self::Given(folder) => folder.with_extension("log"),
         }
-        if let Some(traceparent) = &self.traceparent {
-            request
-                .metadata_mut()
-                .insert("traceparent", traceparent.clone());
+    }
+}
+
+/// Ports that were free a moment ago: port 0 would not be a choice of ours.
+pub(crate) fn free_ports<const N: usize>() -> anyhow::Result<[u16; N]> {
+    let listeners: Vec<_> = (0..N)
+        .map(|_| TcpListener::bind("127.0.0.1:0"))
+        .collect::<Result<_, _>>()?;
+    let mut ports = [0; N];
+    for (port, listener) in ports.iter_mut().zip(&listeners) {
+        *port = listener.local_addr()?.port();
+    }
+    Ok(ports)
+}
+
+fn up(folder: &Folder, address: &str, args: &[&str]) -> anyhow::Result<(Child, Ready)> {
+    let mut command = Command::new(binary());
+    command
+        .arg("up")
+        .arg("--data")
+        .arg(folder.data())
+        .args(args)
+        .env("KONTAKTY__TELEMETRY__LOG_FORMAT", "json");
+    if let (false, Some((_, port))) = (args.contains(&"--port"), address.rsplit_once(':')) {
+        command.args(["--port", port]);
+    }
+    spawn(command, &folder.log())
+}
+
+/// The line by which a process says that it can be used.
+pub(crate) struct Ready(String);
+
+impl Ready {
+    pub(crate) fn field(&self, name: &str) -> String {
+        self.0
+            .split(' ')
+            .find_map(|part| part.strip_prefix(name)?.strip_prefix('='))
+            .unwrap_or_default()
+            .to_owned()
+    }
+}
+
+/// Starts a process and waits until it is ready.
+pub(crate) fn spawn(mut command: Command, log: &Path) -> anyhow::Result<(Child, Ready)> {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(std::fs::File::create(log)?)
+        .spawn()
+        .context("kontakty cannot be started")?;
+    let mut out = BufReader::new(child.stdout.take().context("no output")?);
+    let mut line = String::new();
+    loop {
+        line.clear();
+        if out.read_line(&mut line)? == 0 {
+            let status = child.wait()?;
+            let log = std::fs::read_to_string(log).unwrap_or_default();
+            bail!("it ended with {status} before it was ready: {log}");
         }
-        Ok(request)
+        if let Some(ready) = line.trim().strip_prefix("ready ") {
+            let ready = Ready(ready.to_owned());
+            // Whatever else it prints must not fill the pipe.
+            std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
+            return Ok((child, ready));
+        }
     }
 }
 
-pub type Authenticated = InterceptedService<Channel, Credentials>;
-
-/// All services as one caller.
-#[derive(Clone)]
-pub struct Client {
-    pub channel: Channel,
-    pub credentials: Credentials,
-}
-
-impl Client {
-    #[expect(clippy::disallowed_methods, reason = "a client from outside")]
-    pub fn new(grpc: &str, token: Option<&str>) -> anyhow::Result<Self> {
-        let channel = Endpoint::from_shared(format!("http://{grpc}"))?
-            .connect_timeout(Duration::from_secs(5))
-            .connect_lazy();
-        let bearer = token
-            .map(|token| format!("Bearer {token}").parse())
-            .transpose()?;
-        Ok(Self {
-            channel,
-            credentials: Credentials {
-                bearer,
-                traceparent: None,
-            },
-        })
-    }
-
-    fn authenticated(&self) -> Authenticated {
-        InterceptedService::new(self.channel.clone(), self.credentials.clone())
-    }
-
-    pub fn identity(&self) -> IdentityServiceClient<Authenticated> {
-        IdentityServiceClient::new(self.authenticated())
-    }
-
-    pub fn staff(&self) -> StaffServiceClient<Authenticated> {
-        StaffServiceClient::new(self.authenticated())
-    }
-
-    pub fn accounts(&self) -> AccountsServiceClient<Authenticated> {
-        AccountsServiceClient::new(self.authenticated())
-    }
-
-    pub fn contacts(&self) -> ContactsServiceClient<Authenticated> {
-        ContactsServiceClient::new(self.authenticated())
-    }
-
-    pub fn planning(&self) -> PlanningServiceClient<Authenticated> {
-        PlanningServiceClient::new(self.authenticated())
-    }
-
-    pub fn reminders(&self) -> RemindersServiceClient<Authenticated> {
-        RemindersServiceClient::new(self.authenticated())
-    }
-
-    pub fn reports(&self) -> ReportsServiceClient<Authenticated> {
-        ReportsServiceClient::new(self.authenticated())
-    }
-
-    pub fn clock(&self) -> ClockServiceClient<Authenticated> {
-        ClockServiceClient::new(self.authenticated())
-    }
-
-    pub fn log(&self) -> LogServiceClient<Authenticated> {
-        LogServiceClient::new(self.authenticated()).max_decoding_message_size(64 << 20)
-    }
+/// As Ctrl-C; waits for the end.
+pub(crate) fn interrupt(child: &mut Child) -> anyhow::Result<()> {
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGINT)?;
+    child.wait()?;
+    Ok(())
 }

@@ -1,0 +1,453 @@
+//! Every question that the contract knows, some of them in several ways, and what is said to it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::{Debug, Write as _},
+};
+
+use anyhow::{Context, ensure};
+use api::{
+    accounts::{
+        GetAccountRequest, GetOwnershipHistoryRequest, ListAccountsRequest, ListGroupsRequest,
+        ListStaffRequest, PreviewTransferRequest, WhoAmIRequest,
+    },
+    analytics::{GetScorecardRequest, ScorecardBy},
+    clock::GetClockRequest,
+    common::Period,
+    contacts::{GetInteractionRequest, GetTimelineRequest, ListContactPersonsRequest},
+    log::{GetHeadRequest, ReadEventsRequest, SubscribeEventsRequest, VerifyLogRequest},
+    notifications::{ListRemindersRequest, WatchRemindersRequest},
+    planning::{
+        CountNotDoneRequest, GetMyDayRequest, GetTaskRequest, ListAccountsWithoutNextStepRequest,
+        ListTasksRequest,
+    },
+};
+use prost::Message;
+use prost_reflect::{DynamicMessage, Kind, MethodDescriptor, ReflectMessage, Value};
+use tests::{
+    background::{Background, instant},
+    client::{Client, SERVICES},
+    contract,
+};
+use uuid::Uuid;
+
+/// One of A, one of B, one of nobody.
+const ACCOUNTS: [&str; 3] = ["a-1", "a-4", "a-5"];
+
+/// Asks every method that only asks, some of them in several ways.
+struct Asking<'a> {
+    office: &'a Background,
+    /// By external id.
+    accounts: BTreeMap<&'static str, String>,
+    interactions: Vec<String>,
+    tasks: Vec<String>,
+    methods: BTreeMap<String, MethodDescriptor>,
+    answers: BTreeMap<String, String>,
+    asked: BTreeSet<String>,
+}
+
+impl Asking<'_> {
+    async fn ask(
+        &mut self,
+        who: &str,
+        client: &Client,
+        method: &str,
+        request: impl Message + Debug,
+    ) -> anyhow::Result<()> {
+        let descriptor = self.methods.get(method).context(method.to_owned())?;
+        let bytes = request.encode_to_vec();
+        let last_only = method == "LogService.VerifyLog";
+        let parts = if last_only { usize::MAX } else { 1 };
+        let answer = contract::call(client, descriptor, bytes, parts).await;
+        let said = match answer {
+            Err(status) => format!("{:?} {}", status.code(), status.message()),
+            Ok(mut parts) => {
+                let part = parts.pop().context("an empty stream")?;
+                let mut message = DynamicMessage::decode(descriptor.output(), part.as_slice())?;
+                without_bytes(&mut message);
+                named(&message.to_string())
+            }
+        };
+        let number = self.answers.len();
+        self.asked.insert(method.to_owned());
+        let question = format!(
+            "{number:03} {method} by {who}: {}",
+            named(&format!("{request:?}"))
+        );
+        self.answers.insert(question, said);
+        Ok(())
+    }
+}
+
+/// Hashes and sealed fields are of every office its own.
+fn without_bytes(message: &mut DynamicMessage) {
+    for field in message.descriptor().fields() {
+        if field.kind() == Kind::Bytes {
+            message.clear_field(&field);
+        } else if message.has_field(&field) {
+            match message.get_field_mut(&field) {
+                Value::Message(inner) => without_bytes(inner),
+                Value::List(list) => {
+                    for value in list.iter_mut() {
+                        if let Value::Message(inner) = value {
+                            without_bytes(inner);
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Ids are drawn by chance: each is called by the order in which it comes up.
+fn named(text: &str) -> String {
+    let mut seen = Vec::new();
+    let mut written = String::new();
+    let mut rest = text;
+    while let Some(start) = rest.find(|c: char| c.is_ascii_hexdigit()) {
+        let (before, from) = rest.split_at(start);
+        written.push_str(before);
+        let id = from.get(..36).filter(|id| Uuid::try_parse(id).is_ok());
+        let word = from.find(|c: char| !c.is_ascii_hexdigit());
+        let (taken, behind) = from.split_at(id.map_or(word.unwrap_or(from.len()), str::len));
+        if id.is_none() {
+            written.push_str(taken);
+        } else {
+            let known = seen.iter().position(|one| *one == taken);
+            let number = known.unwrap_or_else(|| {
+                seen.push(taken);
+                seen.len() - 1
+            });
+            let _ = write!(written, "#{number}");
+        }
+        rest = behind;
+    }
+    written + rest
+}
+
+pub(super) async fn answers(office: &Background) -> anyhow::Result<BTreeMap<String, String>> {
+    let methods: BTreeMap<_, _> = contract::methods()?
+        .into_iter()
+        .map(|method| (contract::name(&method), method))
+        .collect();
+    let questions: BTreeSet<_> = methods
+        .iter()
+        .filter(|(_, method)| only_asks(method))
+        .map(|(name, _)| name.clone())
+        .collect();
+    let mut accounts = BTreeMap::new();
+    for account in ACCOUNTS {
+        accounts.insert(account, office.account(account).await?);
+    }
+    let request = GetTimelineRequest {
+        account_id: accounts["a-1"].clone(),
+        ..GetTimelineRequest::default()
+    };
+    let timeline = office
+        .admin
+        .contacts()
+        .get_timeline(request)
+        .await?
+        .into_inner();
+    let request = ListTasksRequest::default();
+    let tasks = office
+        .admin
+        .planning()
+        .list_tasks(request)
+        .await?
+        .into_inner()
+        .tasks;
+    let mut asking = Asking {
+        office,
+        accounts,
+        interactions: timeline
+            .interactions
+            .into_iter()
+            .map(|one| one.id)
+            .collect(),
+        tasks: tasks.into_iter().map(|task| task.id).collect(),
+        methods,
+        answers: BTreeMap::new(),
+        asked: BTreeSet::new(),
+    };
+    for who in ["s-02", "s-10", "s-12", "s-21", "s-30", "s-40"] {
+        let client = office.client(who)?;
+        of_people(&mut asking, who, &client).await?;
+        of_companies(&mut asking, who, &client).await?;
+        of_contacts(&mut asking, who, &client).await?;
+        of_tasks(&mut asking, who, &client).await?;
+        of_figures(&mut asking, who, &client).await?;
+    }
+    of_logs(&mut asking, &office.client("s-40")?).await?;
+    let missed: Vec<_> = questions.difference(&asking.asked).collect();
+    ensure!(missed.is_empty(), "nobody asked {missed:?}");
+    Ok(asking.answers)
+}
+
+/// It changes nothing, and staff may call it.
+fn only_asks(method: &MethodDescriptor) -> bool {
+    let request = method.input();
+    let changes = request.get_field_by_name("request_id").is_some()
+        || request.get_field_by_name("rows").is_some();
+    let other = ["Login", "SetClock", "ReadOpenedEvents"];
+    !changes && !other.contains(&method.name())
+}
+
+async fn of_people(asking: &mut Asking<'_>, who: &str, client: &Client) -> anyhow::Result<()> {
+    let everybody = ListStaffRequest {
+        include_dismissed: true,
+        ..ListStaffRequest::default()
+    };
+    asking
+        .ask(
+            who,
+            client,
+            "IdentityService.WhoAmI",
+            WhoAmIRequest::default(),
+        )
+        .await?;
+    asking
+        .ask(who, client, "StaffService.ListStaff", everybody)
+        .await?;
+    asking
+        .ask(
+            who,
+            client,
+            "StaffService.ListGroups",
+            ListGroupsRequest::default(),
+        )
+        .await?;
+    asking
+        .ask(
+            who,
+            client,
+            "ClockService.GetClock",
+            GetClockRequest::default(),
+        )
+        .await
+}
+
+async fn of_companies(asking: &mut Asking<'_>, who: &str, client: &Client) -> anyhow::Result<()> {
+    let list = ListAccountsRequest {
+        count: true,
+        ..ListAccountsRequest::default()
+    };
+    for request in [
+        list.clone(),
+        ListAccountsRequest {
+            query: "елка".to_owned(),
+            ..list.clone()
+        },
+        ListAccountsRequest {
+            query: "8 (900) 000-01-01".to_owned(),
+            ..list.clone()
+        },
+        ListAccountsRequest {
+            city: "миасс".to_owned(),
+            ..list.clone()
+        },
+        ListAccountsRequest {
+            in_pool: true,
+            ..list.clone()
+        },
+        ListAccountsRequest {
+            lifecycle: 2,
+            ..list
+        },
+    ] {
+        asking
+            .ask(who, client, "AccountsService.ListAccounts", request)
+            .await?;
+    }
+    for account in ACCOUNTS {
+        let account_id = asking.accounts[account].clone();
+        let request = GetAccountRequest {
+            account_id: account_id.clone(),
+            ..GetAccountRequest::default()
+        };
+        asking
+            .ask(who, client, "AccountsService.GetAccount", request)
+            .await?;
+        let request = GetOwnershipHistoryRequest {
+            account_id,
+            ..GetOwnershipHistoryRequest::default()
+        };
+        asking
+            .ask(who, client, "AccountsService.GetOwnershipHistory", request)
+            .await?;
+    }
+    let request = PreviewTransferRequest {
+        from_owner_id: asking.office.staff["s-12"].clone(),
+        ..PreviewTransferRequest::default()
+    };
+    asking
+        .ask(who, client, "AccountsService.PreviewTransfer", request)
+        .await
+}
+
+async fn of_contacts(asking: &mut Asking<'_>, who: &str, client: &Client) -> anyhow::Result<()> {
+    for account in ACCOUNTS {
+        let account_id = asking.accounts[account].clone();
+        let request = GetTimelineRequest {
+            account_id: account_id.clone(),
+            ..GetTimelineRequest::default()
+        };
+        asking
+            .ask(who, client, "ContactsService.GetTimeline", request.clone())
+            .await?;
+        let request = GetTimelineRequest { kind: 1, ..request };
+        asking
+            .ask(who, client, "ContactsService.GetTimeline", request)
+            .await?;
+        let request = ListContactPersonsRequest {
+            account_id,
+            ..ListContactPersonsRequest::default()
+        };
+        asking
+            .ask(who, client, "ContactsService.ListContactPersons", request)
+            .await?;
+    }
+    for interaction_id in asking.interactions.clone() {
+        let request = GetInteractionRequest {
+            interaction_id,
+            ..GetInteractionRequest::default()
+        };
+        asking
+            .ask(who, client, "ContactsService.GetInteraction", request)
+            .await?;
+    }
+    Ok(())
+}
+
+async fn of_tasks(asking: &mut Asking<'_>, who: &str, client: &Client) -> anyhow::Result<()> {
+    let period = Some(Period {
+        from: "2026-03-09".to_owned(),
+        to: "2026-03-13".to_owned(),
+    });
+    let list = ListTasksRequest::default();
+    for request in [
+        list.clone(),
+        ListTasksRequest {
+            only_open: true,
+            period: period.clone(),
+            ..list.clone()
+        },
+        ListTasksRequest {
+            only_open: true,
+            include_earlier: true,
+            period: period.clone(),
+            ..list.clone()
+        },
+        ListTasksRequest {
+            only_overdue: true,
+            ..list.clone()
+        },
+        ListTasksRequest {
+            as_of: Some(instant("2026-03-08T12:00:00+03:00")),
+            ..list
+        },
+    ] {
+        asking
+            .ask(who, client, "PlanningService.ListTasks", request)
+            .await?;
+    }
+    for task_id in asking.tasks.clone() {
+        let request = GetTaskRequest {
+            task_id,
+            ..GetTaskRequest::default()
+        };
+        asking
+            .ask(who, client, "PlanningService.GetTask", request)
+            .await?;
+    }
+    asking
+        .ask(
+            who,
+            client,
+            "PlanningService.GetMyDay",
+            GetMyDayRequest::default(),
+        )
+        .await?;
+    let request = CountNotDoneRequest {
+        period,
+        ..CountNotDoneRequest::default()
+    };
+    asking
+        .ask(who, client, "PlanningService.CountNotDone", request)
+        .await?;
+    let request = ListAccountsWithoutNextStepRequest::default();
+    asking
+        .ask(
+            who,
+            client,
+            "PlanningService.ListAccountsWithoutNextStep",
+            request,
+        )
+        .await?;
+    let request = ListRemindersRequest::default();
+    asking
+        .ask(who, client, "RemindersService.ListReminders", request)
+        .await?;
+    // Nothing is due that was not acknowledged: the first part is the sign of life.
+    let request = WatchRemindersRequest::default();
+    asking
+        .ask(who, client, "RemindersService.WatchReminders", request)
+        .await
+}
+
+async fn of_figures(asking: &mut Asking<'_>, who: &str, client: &Client) -> anyhow::Result<()> {
+    for by in [ScorecardBy::Manager, ScorecardBy::Group, ScorecardBy::Month] {
+        for to in ["", "2026-03-06"] {
+            let request = GetScorecardRequest {
+                by: by.into(),
+                period: Some(Period {
+                    from: "2026-03-01".to_owned(),
+                    to: to.to_owned(),
+                }),
+                ..GetScorecardRequest::default()
+            };
+            asking
+                .ask(who, client, "ReportsService.GetScorecard", request)
+                .await?;
+        }
+    }
+    Ok(())
+}
+
+async fn of_logs(asking: &mut Asking<'_>, client: &Client) -> anyhow::Result<()> {
+    for service in SERVICES {
+        // Each process answers for its own log.
+        let (who, service) = ("s-40", service.to_owned());
+        let client = &client.clone().of(&service);
+        let request = GetHeadRequest {
+            service: service.clone(),
+        };
+        asking
+            .ask(who, client, "LogService.GetHead", request)
+            .await?;
+        let request = ReadEventsRequest {
+            service: service.clone(),
+            ..ReadEventsRequest::default()
+        };
+        asking
+            .ask(who, client, "LogService.ReadEvents", request)
+            .await?;
+        let request = SubscribeEventsRequest {
+            service: service.clone(),
+            ..SubscribeEventsRequest::default()
+        };
+        asking
+            .ask(who, client, "LogService.SubscribeEvents", request)
+            .await?;
+        asking
+            .ask(
+                who,
+                client,
+                "LogService.VerifyLog",
+                VerifyLogRequest { service },
+            )
+            .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,344 @@
+//! S-05: a manager leaves.
+
+use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
+
+use anyhow::{Context, ensure};
+use api::{
+    accounts::{
+        DismissStaffRequest, ListAccountsRequest, PreviewTransferRequest, PreviewTransferResponse,
+        TransferAccountsRequest,
+    },
+    analytics::{GetScorecardRequest, ScorecardRow},
+    common::Period,
+    contacts::GetTimelineRequest,
+    notifications::{ListRemindersRequest, ReminderState},
+    planning::{ListTasksRequest, Task},
+};
+use tests::{
+    background::{Background, import, largest_page, reason, request_id},
+    eventually,
+};
+use tonic::Code;
+use tonic_types::StatusExt;
+
+const ACCOUNTS: usize = 120;
+/// The first so many go to Смирнова, the others to Кузнецов.
+const TO_SMIRNOVA: usize = 80;
+const MOVED_BEFORE_THE_CRASH: usize = 57;
+const INTERACTIONS: usize = 1_912;
+const LONG: Duration = Duration::from_secs(20);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s05_a_manager_leaves() -> anyhow::Result<()> {
+    let mut office = Background::start("2026-03-31T18:00:00+03:00").await?;
+    for (kind, csv) in [
+        ("accounts", accounts()),
+        ("interactions", interactions()),
+        ("tasks", tasks()),
+    ] {
+        import(&office.office, "s-02", kind, &csv)?;
+    }
+    office.at("2026-04-01T09:00:00+03:00").await?;
+    office.caught_up().await?;
+    let ids = account_ids(&office).await?;
+    let (to_smirnova, to_kuznetsov) = ids.split_at(TO_SMIRNOVA);
+
+    let refused = dismiss(&office).await.err().context("was dismissed")?;
+    let facts = refused
+        .get_details_error_info()
+        .context("no facts")?
+        .metadata;
+    ensure!(
+        refused.code() == Code::FailedPrecondition
+            && reason(&refused) == "STAFF_OWNS_ACCOUNTS"
+            && (facts["accounts"].as_str(), facts["open_tasks"].as_str()) == ("120", "47"),
+        "{refused:?}"
+    );
+    for (accounts, expected) in [
+        (to_smirnova, (80, 31, 8)),
+        (to_kuznetsov, (40, 16, 4)),
+        (&[][..], (120, 47, 12)),
+    ] {
+        let shown = preview(&office, accounts).await?;
+        let shown = (shown.accounts, shown.open_tasks, shown.overdue_tasks);
+        ensure!(shown == expected, "{shown:?}, not {expected:?}");
+    }
+    let tasks_before = deadlines(&tasks_of(&office, "").await?);
+    let march_before = march(&office).await?;
+    ensure!(
+        tasks_before.len() == 47 && march_before.len() == 1,
+        "{march_before:?}"
+    );
+
+    let before_the_crash = transfer(&office, &to_smirnova[..MOVED_BEFORE_THE_CRASH], "s-12");
+    let all_of_smirnova = transfer(&office, to_smirnova, "s-12");
+    let all_of_kuznetsov = transfer(&office, to_kuznetsov, "s-13");
+    let mut accounts = office.client("s-02")?.accounts();
+    accounts.transfer_accounts(before_the_crash).await?;
+    let mut broken = accounts.clone();
+    let request = all_of_smirnova.clone();
+    let (_, crashed) = tokio::join!(broken.transfer_accounts(request), async {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        office.crash("2026-04-01T09:00:00+03:00")
+    });
+    crashed?;
+    let mut accounts = office.client("s-02")?.accounts();
+    for request in [&all_of_smirnova, &all_of_kuznetsov] {
+        let answer = accounts
+            .transfer_accounts(request.clone())
+            .await?
+            .into_inner();
+        ensure!(answer.failures.is_empty(), "{:?}", answer.failures);
+    }
+    let reassigned = || async { count(&office, "planning", "task.reassigned").await };
+    let reassigned = eventually(LONG, reassigned, |count| *count >= 47).await;
+    let events = office.events("accounts").await?.len();
+    for request in [all_of_smirnova, all_of_kuznetsov] {
+        accounts.transfer_accounts(request).await?;
+    }
+    ensure!(
+        office.events("accounts").await?.len() == events,
+        "repeated, it added something"
+    );
+    ensure!(reassigned == 47, "{reassigned} tasks went along");
+    for (service, event_type, expected) in [
+        ("accounts", "account.ownership_transferred", 120),
+        ("planning", "task.reassigned", 47),
+        ("planning", "task.rescheduled", 0),
+        ("planning", "task.cancelled", 0),
+    ] {
+        let count = count(&office, service, event_type).await;
+        ensure!(count == expected, "{event_type}: {count}");
+    }
+
+    office.caught_up().await?;
+    ensure!(
+        deadlines(&tasks_of(&office, "").await?) == tasks_before,
+        "a deadline has changed"
+    );
+    ensure!(tasks_of(&office, "s-11").await?.is_empty());
+    for (staff, overdue) in [("s-12", 8), ("s-13", 4)] {
+        let tasks = tasks_of(&office, staff).await?;
+        let late: Vec<_> = tasks.iter().filter(|task| task.overdue_s > 0).collect();
+        ensure!(late.len() == overdue, "{staff} has {} overdue", late.len());
+    }
+    let request = ListAccountsRequest {
+        count: true,
+        ..ListAccountsRequest::default()
+    };
+    let left = office
+        .client("s-11")?
+        .accounts()
+        .list_accounts(request)
+        .await?
+        .into_inner();
+    ensure!(left.total == 0 && left.accounts.is_empty(), "{left:?}");
+    ensure!(authored(&office, &ids).await? == INTERACTIONS as i64);
+    ensure!(march(&office).await? == march_before, "March has changed");
+    for (staff, expected) in [("s-11", 0), ("s-12", 31), ("s-13", 16)] {
+        let count = eventually(
+            LONG,
+            || async { reminders(&office, staff).await.unwrap_or_default() },
+            |count| *count == expected,
+        )
+        .await;
+        ensure!(count == expected, "{staff} will be reminded {count} times");
+    }
+    dismiss(&office).await?;
+    Ok(())
+}
+
+fn accounts() -> String {
+    let mut csv = "external_id,name,phone,owner\n".to_owned();
+    for number in 1..=ACCOUNTS {
+        let _ = writeln!(
+            csv,
+            "acc-{number:03},Компания {number:03},+7900001{number:04},s-11"
+        );
+    }
+    csv
+}
+
+fn interactions() -> String {
+    let mut csv = "external_id,account,kind,outcome,occurred_at,author\n".to_owned();
+    for number in 0..INTERACTIONS {
+        let account = number % ACCOUNTS + 1;
+        let (kind, outcome) = match number % 10 {
+            0 => ("meeting", "held"),
+            1..4 => ("call", "agreed_next_step"),
+            _ => ("call", "connected"),
+        };
+        let (day, hour, minute) = (number % 31 + 1, 9 + number / 31 % 8, number / 248);
+        let _ = writeln!(
+            csv,
+            "i-{number},acc-{account:03},{kind},{outcome},2026-03-{day:02} {hour:02}:{minute:02},s-11"
+        );
+    }
+    csv
+}
+
+/// 31 about the accounts of Смирнова, 16 about those of Кузнецов; of these 8 and 4 are past their
+/// deadline on the morning of 1 April, by less than a day.
+fn tasks() -> String {
+    let mut csv = "external_id,account,assignee,kind,due_at,comment\n".to_owned();
+    let mut add = |from: usize, count: usize, overdue: usize| {
+        for number in 0..count {
+            let account = from + number + 1;
+            let due_at = if number < overdue {
+                format!("2026-03-31 {}:30", 12 + number)
+            } else {
+                format!("2026-04-{:02} 10:{:02}", 2 + number % 20, number)
+            };
+            let _ = writeln!(
+                csv,
+                "t-{account},acc-{account:03},s-11,call,{due_at},Позвонить"
+            );
+        }
+    };
+    add(0, 31, 8);
+    add(TO_SMIRNOVA, 16, 4);
+    csv
+}
+
+/// In the order of their external ids.
+async fn account_ids(office: &Background) -> anyhow::Result<Vec<String>> {
+    let request = ListAccountsRequest {
+        page: Some(largest_page()),
+        ..ListAccountsRequest::default()
+    };
+    let mut accounts = office
+        .admin
+        .accounts()
+        .list_accounts(request)
+        .await?
+        .into_inner()
+        .accounts;
+    ensure!(accounts.len() == ACCOUNTS, "{} accounts", accounts.len());
+    accounts.sort_by(|a, b| a.external_id.cmp(&b.external_id));
+    Ok(accounts.into_iter().map(|account| account.id).collect())
+}
+
+async fn dismiss(office: &Background) -> Result<(), tonic::Status> {
+    let planning = office.head("planning").await;
+    let request = DismissStaffRequest {
+        request_id: request_id(),
+        staff_id: office.staff["s-11"].clone(),
+        reason: "уходит".to_owned(),
+        min_positions: planning.into_iter().collect(),
+    };
+    office.admin.staff().dismiss_staff(request).await.map(drop)
+}
+
+/// Of all that Петров has when none are named.
+async fn preview(
+    office: &Background,
+    account_ids: &[String],
+) -> anyhow::Result<PreviewTransferResponse> {
+    let request = PreviewTransferRequest {
+        account_ids: account_ids.to_vec(),
+        from_owner_id: office.staff["s-11"].clone(),
+        min_positions: vec![office.head("planning").await?],
+    };
+    let mut accounts = office.client("s-02")?.accounts();
+    Ok(accounts.preview_transfer(request).await?.into_inner())
+}
+
+fn transfer(office: &Background, account_ids: &[String], to: &str) -> TransferAccountsRequest {
+    TransferAccountsRequest {
+        request_id: request_id(),
+        account_ids: account_ids.to_vec(),
+        from_owner_id: String::new(),
+        to_owner_id: office.staff[to].clone(),
+        reason: "уходит".to_owned(),
+    }
+}
+
+async fn count(office: &Background, service: &str, event_type: &str) -> usize {
+    let events = office.events(service).await.unwrap_or_default();
+    events.iter().filter(|(of, _)| of == event_type).count()
+}
+
+/// Open tasks of somebody; of everybody when nobody is named.
+async fn tasks_of(office: &Background, staff: &str) -> anyhow::Result<Vec<Task>> {
+    let request = ListTasksRequest {
+        assignee_id: office.staff.get(staff).cloned().unwrap_or_default(),
+        only_open: true,
+        page: Some(largest_page()),
+        ..ListTasksRequest::default()
+    };
+    Ok(office
+        .admin
+        .planning()
+        .list_tasks(request)
+        .await?
+        .into_inner()
+        .tasks)
+}
+
+/// Deadline, first deadline and moves of each task.
+fn deadlines(tasks: &[Task]) -> BTreeMap<String, (String, String, i32)> {
+    let deadline = |task: &Task| (task.due_at.clone(), task.first_due_at.clone(), task.moves);
+    tasks
+        .iter()
+        .map(|task| (task.external_id.clone(), deadline(task)))
+        .collect()
+}
+
+/// The scorecard of Петров.
+async fn march(office: &Background) -> anyhow::Result<Vec<ScorecardRow>> {
+    let request = GetScorecardRequest {
+        period: Some(Period {
+            from: "2026-03-01".to_owned(),
+            to: "2026-04-01".to_owned(),
+        }),
+        staff_id: office.staff["s-11"].clone(),
+        ..GetScorecardRequest::default()
+    };
+    Ok(office
+        .admin
+        .reports()
+        .get_scorecard(request)
+        .await?
+        .into_inner()
+        .rows)
+}
+
+async fn authored(office: &Background, accounts: &[String]) -> anyhow::Result<i64> {
+    let mut total = 0;
+    for account_id in accounts {
+        let request = GetTimelineRequest {
+            account_id: account_id.clone(),
+            author_id: office.staff["s-11"].clone(),
+            ..GetTimelineRequest::default()
+        };
+        total += office
+            .admin
+            .contacts()
+            .get_timeline(request)
+            .await?
+            .into_inner()
+            .total;
+    }
+    Ok(total)
+}
+
+/// How many reminders somebody still gets.
+async fn reminders(office: &Background, staff: &str) -> anyhow::Result<usize> {
+    let request = ListRemindersRequest {
+        staff_id: office.staff[staff].clone(),
+        page: Some(largest_page()),
+        ..ListRemindersRequest::default()
+    };
+    let ledger = office
+        .admin
+        .reminders()
+        .list_reminders(request)
+        .await?
+        .into_inner()
+        .reminders;
+    let waiting = |state| matches!(state, ReminderState::Scheduled | ReminderState::Delivered);
+    Ok(ledger
+        .iter()
+        .filter(|reminder| waiting(reminder.state()))
+        .count())
+}

@@ -1,0 +1,562 @@
+//! A generated office: people of all roles in a tree of groups, and what they own, said and
+//! promised. The same seed gives the same office.
+
+use std::{fmt::Write as _, ops::Range};
+
+use anyhow::{Context, ensure};
+use api::{
+    accounts::{FormGroupRequest, ListAccountsRequest, ListStaffRequest},
+    contacts::{AddContactPersonRequest, GetTimelineRequest, ListContactPersonsRequest},
+    planning::{CancelTaskRequest, ListTasksRequest},
+};
+
+use crate::{
+    background::{caught_up, import, largest_page, request_id},
+    client::Client,
+    office::Office,
+};
+
+/// What time it is in that office.
+pub const NOW: &str = "2026-03-10T09:00:00+03:00";
+/// A request id that the logs of accounts, contacts and planning have seen when all is loaded.
+pub const SPENT: &str = "00000000-0000-4000-8000-000000000001";
+const ACCOUNTS: usize = 24;
+const INTERACTIONS: usize = 40;
+const ORDERS: usize = 10;
+const TASKS: usize = 30;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    Administrator,
+    Head,
+    Manager,
+    Operator,
+    Analyst,
+}
+
+pub struct Person {
+    pub external_id: String,
+    pub id: String,
+    pub role: Role,
+    pub group: Option<usize>,
+    pub dismissed: bool,
+}
+
+pub struct Group {
+    pub name: &'static str,
+    pub id: String,
+    pub parent: Option<usize>,
+    pub head: Option<usize>,
+}
+
+pub struct Account {
+    pub external_id: String,
+    pub id: String,
+    pub phone: String,
+    /// `None`: in the pool.
+    pub owner: Option<usize>,
+}
+
+/// Somebody at an account.
+pub struct Contact {
+    pub external_id: String,
+    pub id: String,
+    pub account: usize,
+}
+
+pub struct Interaction {
+    pub external_id: String,
+    pub id: String,
+    pub account: usize,
+    pub author: usize,
+    pub what: (&'static str, &'static str),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    Open,
+    Completed,
+    Cancelled,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// By three days: too long ago to be reminded of.
+    Overdue,
+    /// In some minutes: its reminder is there at once.
+    Soon,
+    /// In some days.
+    Later,
+}
+
+pub struct Task {
+    pub external_id: String,
+    pub id: String,
+    pub account: Option<usize>,
+    pub assignee: usize,
+    pub due: Due,
+    pub standing: Standing,
+}
+
+/// A fact that reports count: whose it is and of which group, as it was then.
+pub struct Fact {
+    pub staff: usize,
+    pub group: Option<usize>,
+    /// Calls, effective calls, meetings, sales.
+    pub figures: [i64; 4],
+}
+
+pub struct World {
+    pub groups: Vec<Group>,
+    pub staff: Vec<Person>,
+    pub accounts: Vec<Account>,
+    pub contacts: Vec<Contact>,
+    pub interactions: Vec<Interaction>,
+    pub tasks: Vec<Task>,
+    pub facts: Vec<Fact>,
+    orders: Vec<usize>,
+}
+
+/// SplitMix64: small, and the same everywhere.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        (self.next() % limit as u64) as usize
+    }
+
+    fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
+        all[self.below(all.len())]
+    }
+
+    /// True in one of so many cases.
+    fn once_in(&mut self, cases: usize) -> bool {
+        self.below(cases) == 0
+    }
+}
+
+const KINDS: [(&str, &str); 5] = [
+    ("call", "connected"),
+    ("call", "agreed_next_step"),
+    ("call", "wrong_number"),
+    ("meeting", "held"),
+    ("email", "sent"),
+];
+
+impl World {
+    pub fn generate(seed: u64) -> Self {
+        let mut random = Random(seed);
+        let groups = groups();
+        let staff = staff(&mut random);
+        let sellers: Vec<_> = (0..staff.len())
+            .filter(|index| matches!(staff[*index].role, Role::Head | Role::Manager))
+            .collect();
+        let accounts: Vec<_> = (0..ACCOUNTS)
+            .map(|number| Account {
+                external_id: format!("v-a{number}"),
+                id: String::new(),
+                phone: format!("+7901000{number:04}"),
+                owner: (!random.once_in(5)).then(|| random.one_of(&sellers)),
+            })
+            .collect();
+        let contacts = (0..ACCOUNTS)
+            .filter(|_| !random.once_in(3))
+            .map(|account| Contact {
+                external_id: format!("v-p{account}"),
+                id: String::new(),
+                account,
+            })
+            .collect();
+        let interactions: Vec<_> = (0..INTERACTIONS)
+            .map(|number| Interaction {
+                external_id: format!("v-i{number}"),
+                id: String::new(),
+                account: random.below(ACCOUNTS),
+                author: random.one_of(&sellers),
+                what: random.one_of(&KINDS),
+            })
+            .collect();
+        let owned: Vec<_> = (0..ACCOUNTS)
+            .filter(|index| accounts[*index].owner.is_some())
+            .collect();
+        let orders: Vec<_> = (0..ORDERS).map(|_| random.one_of(&owned)).collect();
+        let tasks = (0..TASKS)
+            .map(|number| task(&mut random, number, &sellers))
+            .collect();
+        let said = interactions.iter().map(|interaction| {
+            let figures = match interaction.what {
+                ("call", "agreed_next_step") => [1, 1, 0, 0],
+                ("call", "connected") => [1, 0, 0, 0],
+                ("meeting", _) => [0, 0, 1, 0],
+                _ => [0; 4],
+            };
+            (interaction.author, figures)
+        });
+        let sold = orders.iter().filter_map(|account| {
+            let seller = accounts[*account].owner?;
+            Some((seller, [0, 0, 0, 1]))
+        });
+        let facts = said
+            .chain(sold)
+            .filter(|(_, figures)| *figures != [0; 4])
+            .map(|(author, figures)| Fact {
+                staff: author,
+                group: staff[author].group,
+                figures,
+            })
+            .collect();
+        Self {
+            groups,
+            staff,
+            accounts,
+            contacts,
+            interactions,
+            tasks,
+            facts,
+            orders,
+        }
+    }
+
+    /// Makes the office so, and learns the ids that everything has got.
+    pub async fn load(&mut self, office: &Office) -> anyhow::Result<()> {
+        let admin = office.client("admin")?;
+        self.form_groups(&admin).await?;
+        for (kind, csv) in [
+            ("staff", self.staff_csv()),
+            ("accounts", self.accounts_csv()),
+            ("persons", self.persons_csv()),
+            ("interactions", self.interactions_csv()),
+            ("orders", self.orders_csv()),
+            ("tasks", self.tasks_csv()),
+        ] {
+            import(office, "admin", kind, &csv)?;
+        }
+        caught_up(&admin).await?;
+        self.learn_staff_and_accounts(&admin).await?;
+        self.add_contact(&admin).await?;
+        caught_up(&admin).await?;
+        self.learn_the_rest(&admin).await?;
+        self.cancel(&admin).await?;
+        caught_up(&admin).await
+    }
+
+    async fn form_groups(&mut self, admin: &Client) -> anyhow::Result<()> {
+        for index in 0..self.groups.len() {
+            let parent = self.groups[index].parent;
+            let request = FormGroupRequest {
+                request_id: spent_or_fresh(index),
+                name: self.groups[index].name.to_owned(),
+                parent_id: parent.map_or_else(String::new, |parent| self.groups[parent].id.clone()),
+            };
+            let formed = admin.staff().form_group(request).await?;
+            self.groups[index].id = formed.into_inner().group_id;
+        }
+        Ok(())
+    }
+
+    fn staff_csv(&self) -> String {
+        let mut csv = "external_id,name,role,group,head\n".to_owned();
+        // The first one is there from the beginning.
+        for person in self.staff.iter().skip(1) {
+            let role = match person.role {
+                Role::Administrator => "administrator",
+                Role::Head => "head",
+                Role::Manager => "manager",
+                Role::Operator => "operator",
+                Role::Analyst => "analyst",
+            };
+            let group = person.group.map(|group| &self.groups[group]);
+            let head = group.and_then(|group| group.head);
+            let _ = writeln!(
+                csv,
+                "{id},Сотрудник {id},{role},{},{}",
+                group.map_or("", |group| group.name),
+                head.map_or("", |head| &self.staff[head].external_id),
+                id = person.external_id,
+            );
+        }
+        csv
+    }
+
+    fn accounts_csv(&self) -> String {
+        let mut csv = "external_id,name,phone,owner\n".to_owned();
+        for (number, account) in self.accounts.iter().enumerate() {
+            let owner = account
+                .owner
+                .map_or("", |owner| &self.staff[owner].external_id);
+            let _ = writeln!(
+                csv,
+                "{},Компания [a{number:03}],{},{owner}",
+                account.external_id, account.phone
+            );
+        }
+        csv
+    }
+
+    fn persons_csv(&self) -> String {
+        let mut csv = "external_id,account,name\n".to_owned();
+        for contact in &self.contacts {
+            let account = contact.account;
+            let _ = writeln!(
+                csv,
+                "{},v-a{account},Лицо [a{account:03}]",
+                contact.external_id
+            );
+        }
+        csv
+    }
+
+    fn interactions_csv(&self) -> String {
+        let mut csv = "external_id,account,kind,outcome,occurred_at,author,summary\n".to_owned();
+        for (number, said) in self.interactions.iter().enumerate() {
+            let _ = writeln!(
+                csv,
+                "{},v-a{account},{},{},2026-03-{:02} 10:{number:02},{},Разговор [a{account:03}]",
+                said.external_id,
+                said.what.0,
+                said.what.1,
+                number % 9 + 1,
+                self.staff[said.author].external_id,
+                account = said.account,
+            );
+        }
+        csv
+    }
+
+    fn orders_csv(&self) -> String {
+        let mut csv = "external_id,account,amount,currency,ordered_at\n".to_owned();
+        for (number, account) in self.orders.iter().enumerate() {
+            let _ = writeln!(
+                csv,
+                "v-o{number},v-a{account},100.00,RUB,2026-03-09 12:{number:02}"
+            );
+        }
+        csv
+    }
+
+    fn tasks_csv(&self) -> String {
+        let mut csv =
+            "external_id,account,assignee,kind,due_at,comment,created_at,completed_at\n".to_owned();
+        for (number, task) in self.tasks.iter().enumerate() {
+            let due_at = match task.due {
+                Due::Overdue => format!("2026-03-07 11:{number:02}"),
+                Due::Soon => format!("2026-03-10 09:{:02}", 1 + number % 14),
+                Due::Later => format!("2026-03-{} 12:{number:02}", 12 + number % 15),
+            };
+            let completed_at = match task.standing {
+                Standing::Completed => "2026-03-08",
+                Standing::Open | Standing::Cancelled => "",
+            };
+            let account = task.account.map(|account| format!("v-a{account}"));
+            let _ = writeln!(
+                csv,
+                "{},{},{},call,{due_at},Дело [t{number:03}],2026-03-05,{completed_at}",
+                task.external_id,
+                account.unwrap_or_default(),
+                self.staff[task.assignee].external_id,
+            );
+        }
+        csv
+    }
+
+    async fn learn_staff_and_accounts(&mut self, admin: &Client) -> anyhow::Result<()> {
+        let request = ListStaffRequest::default();
+        let staff = admin.staff().list_staff(request).await?.into_inner().staff;
+        for person in &mut self.staff {
+            let found = staff
+                .iter()
+                .find(|found| found.external_id == person.external_id);
+            person.id = found.context("a member of staff")?.id.clone();
+        }
+        let request = ListAccountsRequest {
+            page: Some(largest_page()),
+            ..ListAccountsRequest::default()
+        };
+        let accounts = admin
+            .accounts()
+            .list_accounts(request)
+            .await?
+            .into_inner()
+            .accounts;
+        ensure!(accounts.len() == self.accounts.len());
+        for account in &mut self.accounts {
+            let found = accounts
+                .iter()
+                .find(|found| found.external_id == account.external_id);
+            account.id = found.context("an account")?.id.clone();
+        }
+        Ok(())
+    }
+
+    async fn learn_the_rest(&mut self, admin: &Client) -> anyhow::Result<()> {
+        for number in 0..self.accounts.len() {
+            let account_id = self.accounts[number].id.clone();
+            let request = ListContactPersonsRequest {
+                account_id: account_id.clone(),
+                ..ListContactPersonsRequest::default()
+            };
+            let persons = admin
+                .contacts()
+                .list_contact_persons(request)
+                .await?
+                .into_inner();
+            for contact in self.contacts.iter_mut().filter(|one| one.account == number) {
+                let mut persons = persons.persons.iter();
+                let found = persons.find(|found| found.external_id == contact.external_id);
+                contact.id = found.context("a contact person")?.id.clone();
+            }
+            let request = GetTimelineRequest {
+                account_id,
+                page: Some(largest_page()),
+                ..GetTimelineRequest::default()
+            };
+            let timeline = admin.contacts().get_timeline(request).await?.into_inner();
+            for said in self
+                .interactions
+                .iter_mut()
+                .filter(|one| one.account == number)
+            {
+                let mut entries = timeline.interactions.iter();
+                let found = entries.find(|found| found.external_id == said.external_id);
+                said.id = found.context("an interaction")?.id.clone();
+            }
+        }
+        let request = ListTasksRequest {
+            page: Some(largest_page()),
+            ..ListTasksRequest::default()
+        };
+        let tasks = admin
+            .planning()
+            .list_tasks(request)
+            .await?
+            .into_inner()
+            .tasks;
+        ensure!(tasks.len() == self.tasks.len());
+        for task in &mut self.tasks {
+            let found = tasks
+                .iter()
+                .find(|found| found.external_id == task.external_id);
+            task.id = found.context("a task")?.id.clone();
+        }
+        Ok(())
+    }
+
+    /// One more, by a command.
+    async fn add_contact(&mut self, admin: &Client) -> anyhow::Result<()> {
+        let contact = Contact {
+            external_id: "v-p".to_owned(),
+            id: String::new(),
+            account: 0,
+        };
+        let request = AddContactPersonRequest {
+            request_id: SPENT.to_owned(),
+            account_id: self.accounts[contact.account].id.clone(),
+            external_id: contact.external_id.clone(),
+            name: format!("Лицо [a{:03}]", contact.account),
+            ..AddContactPersonRequest::default()
+        };
+        admin.contacts().add_contact_person(request).await?;
+        self.contacts.push(contact);
+        Ok(())
+    }
+
+    async fn cancel(&self, admin: &Client) -> anyhow::Result<()> {
+        let cancelled = |task: &&Task| task.standing == Standing::Cancelled;
+        for (index, task) in self.tasks.iter().filter(cancelled).enumerate() {
+            let request = CancelTaskRequest {
+                request_id: spent_or_fresh(index),
+                task_id: task.id.clone(),
+                reason: "не нужно".to_owned(),
+            };
+            admin.planning().cancel_task(request).await?;
+        }
+        Ok(())
+    }
+}
+
+fn spent_or_fresh(index: usize) -> String {
+    if index == 0 {
+        SPENT.to_owned()
+    } else {
+        request_id()
+    }
+}
+
+/// The whole, the north with the far north below it, and the south. Nobody was appointed to lead
+/// the far north: its member with the role of a head does.
+fn groups() -> Vec<Group> {
+    let group = |name, parent, head| Group {
+        name,
+        id: String::new(),
+        parent,
+        head,
+    };
+    vec![
+        group("Продажи", None, Some(2)),
+        group("Север", Some(0), Some(3)),
+        group("Крайний Север", Some(1), None),
+        group("Юг", Some(0), Some(5)),
+    ]
+}
+
+/// Where the heads stand in the list, and who they lead, is written in [`groups`].
+fn staff(random: &mut Random) -> Vec<Person> {
+    const MANAGERS: Range<usize> = 1..7;
+    let person = |external_id: &str, role, group| Person {
+        external_id: external_id.to_owned(),
+        id: String::new(),
+        role,
+        group,
+        dismissed: false,
+    };
+    let mut staff = vec![
+        person("admin", Role::Administrator, None),
+        person("v-ad", Role::Administrator, None),
+        person("v-h0", Role::Head, Some(0)),
+        person("v-h1", Role::Head, Some(1)),
+        person("v-h2", Role::Head, Some(2)),
+        person("v-h3", Role::Head, Some(3)),
+        person("v-h9", Role::Head, None),
+        person("v-op", Role::Operator, None),
+        person("v-an", Role::Analyst, None),
+    ];
+    for number in MANAGERS {
+        // Each group has at least one.
+        let group = if number < 4 {
+            number
+        } else {
+            1 + random.below(3)
+        };
+        staff.push(person(&format!("v-m{number}"), Role::Manager, Some(group)));
+    }
+    staff
+}
+
+fn task(random: &mut Random, number: usize, sellers: &[usize]) -> Task {
+    let mut due = random.one_of(&[Due::Overdue, Due::Soon, Due::Later, Due::Later]);
+    let mut standing = match random.below(6) {
+        0 if due == Due::Overdue => Standing::Completed,
+        1 if due != Due::Overdue => Standing::Cancelled,
+        _ => Standing::Open,
+    };
+    if number == 0 {
+        // Whatever the seed, there is one.
+        (due, standing) = (Due::Later, Standing::Cancelled);
+    }
+    Task {
+        external_id: format!("v-t{number}"),
+        id: String::new(),
+        account: (!random.once_in(3)).then(|| random.below(ACCOUNTS)),
+        assignee: random.one_of(sellers),
+        due,
+        standing,
+    }
+}
