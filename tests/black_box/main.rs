@@ -9,6 +9,7 @@ mod campaign;
 mod consumer;
 mod faults;
 mod lifecycle;
+mod log_tools;
 mod rights;
 mod scenarios;
 mod telemetry;

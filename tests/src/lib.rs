@@ -3,12 +3,14 @@
 mod apart;
 pub mod background;
 pub mod campaign;
+pub mod chain;
 pub mod client;
 pub mod contract;
 pub mod load;
 pub mod office;
 pub mod oracle;
 pub mod population;
+pub mod psql;
 
 use std::time::{Duration, Instant};
 

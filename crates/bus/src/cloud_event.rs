@@ -4,7 +4,7 @@
 
 use async_nats::{HeaderMap, header::HeaderValue};
 use chrono::{DateTime, SecondsFormat, Utc};
-use es::{Actor, Metadata, Recorded, StreamId};
+use es::{Actor, Recorded, StoredMetadata, StreamId};
 use uuid::Uuid;
 
 use crate::{
@@ -74,10 +74,7 @@ pub fn to_headers(service: &str, epoch: Uuid, event: &Recorded) -> HeaderMap {
         put(TRACE_PARENT, traceparent);
     }
     put(ACTOR, &actor(&metadata.actor));
-    // A map of strings and ids always serialises.
-    if let Ok(json) = serde_json::to_string(metadata) {
-        put(METADATA, &json);
-    }
+    put(METADATA, metadata.json());
     put(HASH, &hex(&event.hash));
     headers
 }
@@ -90,7 +87,7 @@ pub fn from_message(headers: &HeaderMap, payload: &[u8]) -> Result<Envelope, For
         Some(_) => Some(parsed(headers, REQUEST_ID)?),
         None => None,
     };
-    let metadata: Metadata = serde_json::from_str(&required(headers, METADATA)?)
+    let metadata = StoredMetadata::parse(required(headers, METADATA)?.into_bytes())
         .map_err(|_| FormatError::Unreadable(METADATA))?;
     let event = Recorded {
         position: parsed(headers, SEQUENCE)?,
@@ -219,7 +216,7 @@ fn unhex(text: &str) -> Option<[u8; 32]> {
 
 #[cfg(test)]
 mod tests {
-    use es::Subject;
+    use es::{Metadata, Subject};
     use proptest::prelude::*;
 
     use super::*;
@@ -247,7 +244,9 @@ mod tests {
                 traceparent: ids[1].is_multiple_of(2).then(|| text.clone()),
                 request_digest: None,
                 subjects: vec![Subject::new("account", id(1))],
-            },
+            }
+            .try_into()
+            .expect("always serialises"),
             payload: text.into_bytes(),
             hash,
         }

@@ -28,13 +28,13 @@ impl Draft {
         let mut payloads = Vec::with_capacity(decided.len());
         let mut subjects = BTreeSet::new();
         for event in decided {
-            let encoded = es::encode(event)?;
+            let encoded = es::encode::<A>(event)?;
             subjects.extend(personal::subjects(&encoded.payload));
             payloads.push(encoded.payload);
             events.push(NewEvent {
                 event_id: event_id(context.now),
                 event_type: encoded.event_type,
-                schema_version: A::schema_version(event),
+                schema_version: encoded.schema_version,
                 occurred_at: A::occurred_at(event).unwrap_or(context.now),
                 payload: Vec::new(),
             });

@@ -11,6 +11,9 @@ pub enum LogError {
     /// What is stored is not what was written, or cannot be read with this master key.
     #[error("event log is corrupt: {0}")]
     Corrupt(String),
+    /// The personal data of this log is under another one: nothing was read or written with it.
+    #[error("the master key is not the one that the personal data of this database is under")]
+    ForeignMasterKey,
     /// Nothing more can be recorded about somebody whose key was destroyed.
     #[error("personal data of {subject} was erased")]
     Erased { subject: Subject },

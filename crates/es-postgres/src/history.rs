@@ -111,7 +111,7 @@ impl History {
             .count();
         let events = until[before.len() - others..]
             .iter()
-            .map(Recorded::decode)
+            .map(Recorded::decode::<A>)
             .collect::<Result<_, _>>()?;
         Ok(Outcome {
             id,
@@ -135,7 +135,7 @@ fn fold<A: Aggregate>(events: &[Recorded]) -> Result<Loaded<A>, LogError> {
             let what = format!("{} lacks version {}", event.stream, loaded.version + 1);
             return Err(LogError::Corrupt(what));
         }
-        loaded.state = A::evolve(loaded.state, &event.decode()?);
+        loaded.state = A::evolve(loaded.state, &event.decode::<A>()?);
         loaded.version = event.version;
         loaded.position = event.position;
     }

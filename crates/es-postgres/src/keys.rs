@@ -26,6 +26,11 @@ impl MasterKey {
         Self(Zeroizing::new(bytes))
     }
 
+    /// Tells this key from others, and nothing about it.
+    pub fn check_value(&self) -> [u8; 32] {
+        self.derive("kontakty 1 check of the master key")
+    }
+
     /// Separate keys for separate uses, so that none can stand in for another.
     fn derive(&self, purpose: &str) -> [u8; 32] {
         blake3::derive_key(purpose, &*self.0)
@@ -73,6 +78,38 @@ impl Keys {
                 .time_to_live(CACHED_FOR)
                 .build(),
         })
+    }
+
+    /// Refuses a master key that nothing here is under. The one that opens a new log, or all that
+    /// an old one without a note has, becomes its key.
+    pub(crate) async fn belongs(&self, master: &MasterKey) -> Result<(), LogError> {
+        let own = master.check_value();
+        let mut tx = self.pool.begin().await?;
+        // Two replicas with different keys must not both be the first.
+        sqlx::query("select pg_advisory_xact_lock(hashtextextended('log.master_keys', 0))")
+            .execute(&mut *tx)
+            .await?;
+        let known: Vec<Vec<u8>> = sqlx::query_scalar("select check_value from log.master_keys")
+            .fetch_all(&mut *tx)
+            .await?;
+        if known.is_empty() {
+            let sealed: Option<(String, Vec<u8>)> = sqlx::query_as(
+                "select subject, wrapped from log.keys where wrapped is not null limit 1",
+            )
+            .fetch_optional(&mut *tx)
+            .await?;
+            if sealed.is_some_and(|(subject, wrapped)| self.unwrap(&subject, wrapped).is_err()) {
+                return Err(LogError::ForeignMasterKey);
+            }
+            sqlx::query("insert into log.master_keys (check_value) values ($1)")
+                .bind(&own[..])
+                .execute(&mut *tx)
+                .await?;
+            tx.commit().await?;
+        } else if !known.contains(&own.to_vec()) {
+            return Err(LogError::ForeignMasterKey);
+        }
+        Ok(())
     }
 
     pub(crate) fn claim(&self, reservation: &Reservation) -> Claim {

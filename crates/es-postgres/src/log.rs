@@ -33,7 +33,8 @@ struct Shared {
 }
 
 impl Log {
-    /// Opens the log of a migrated database and starts its appender, which ends when the last
+    /// Opens the log of a migrated database, if the master key is the one of its personal data, and
+    /// starts its appender, which ends when the last
     /// clone of the log is dropped.
     #[expect(
         clippy::disallowed_methods,
@@ -49,6 +50,8 @@ impl Log {
                 .fetch_one(&pool)
         })
         .await?;
+        let keys = Keys::new(pool.clone(), &master)?;
+        keys.belongs(&master).await?;
         let head = watch::Sender::new(row.try_get(0)?);
         let (queue, jobs) = mpsc::channel(QUEUE);
         let appender = Appender::new(pool.clone(), jobs, head.clone());
@@ -59,7 +62,7 @@ impl Log {
                 epoch: row.try_get(1)?,
                 head,
                 queue,
-                keys: Keys::new(pool.clone(), &master)?,
+                keys,
                 pool,
             }),
         })

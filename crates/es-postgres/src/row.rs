@@ -1,5 +1,5 @@
 use chrono::{DateTime, Utc};
-use es::{Recorded, StreamId};
+use es::{Recorded, StoredMetadata, StreamId};
 use sqlx::{Row as _, postgres::PgRow};
 use uuid::Uuid;
 
@@ -84,7 +84,7 @@ impl Row {
             occurred_at: self.occurred_at,
             recorded_at: self.recorded_at,
             request_id: self.request_id,
-            metadata: serde_json::from_slice(&self.metadata).map_err(|_| corrupt("metadata"))?,
+            metadata: StoredMetadata::parse(self.metadata).map_err(|_| corrupt("metadata"))?,
             payload: self.payload,
             hash: Hash::try_from(self.hash.as_slice()).map_err(|_| corrupt("hash"))?,
         })

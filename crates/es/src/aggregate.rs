@@ -3,6 +3,8 @@ use std::fmt::Debug;
 use chrono::{DateTime, Utc};
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::Upcaster;
+
 /// One consistency boundary: what it remembers, what it can be told, what it then says happened.
 ///
 /// Synchronous on purpose. Whatever a decision needs to know of the rest of the world (the time,
@@ -21,6 +23,9 @@ pub trait Aggregate: 'static {
     /// First part of the stream's name: `task` in `task-0192…`.
     const CATEGORY: &'static str;
 
+    /// How events stored in an older shape become events of today, one version at a time.
+    const UPCASTERS: &'static [Upcaster] = &[];
+
     /// An empty vector means "already so", which is not an error.
     fn decide(
         state: &Self::State,
@@ -34,7 +39,8 @@ pub trait Aggregate: 'static {
         None
     }
 
-    /// Raised when the stored shape of an event changes so that old readers cannot read it.
+    /// Raised when the stored shape of an event changes so that old readers cannot read it; then
+    /// [`Self::UPCASTERS`] gets an entry from the version before.
     fn schema_version(_event: &Self::Event) -> u16 {
         1
     }

@@ -1,10 +1,13 @@
-use serde::{Serialize, de::DeserializeOwned};
-use serde_json::Value;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
-/// An event as its permanent type name and the JSON of its fields.
+use crate::Aggregate;
+
+/// An event as its permanent type name, the version of its shape and the JSON of its fields.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Encoded {
     pub event_type: String,
+    pub schema_version: u16,
     pub payload: Value,
 }
 
@@ -18,40 +21,131 @@ pub enum CodecError {
         #[source]
         source: serde_json::Error,
     },
+    /// Of a newer writer, or an old one that no upcaster lifts.
+    #[error("event of type {event_type} has version {version}, which this program does not read")]
+    Version { event_type: String, version: u16 },
+}
+
+/// The fields of a stored event.
+pub type Fields = Map<String, Value>;
+
+/// Lifts the fields of one old version of an event to the next version. Total: what it does not
+/// find it leaves out, and reading the result says what is missing.
+#[derive(Debug, Clone, Copy)]
+pub struct Upcaster {
+    pub event_type: &'static str,
+    /// The version it reads; it writes the next one.
+    pub from: u16,
+    pub lift: fn(&mut Fields),
 }
 
 /// Splits an event into its stored type and payload. The type is the serde name of the variant.
-pub fn encode<E: Serialize>(event: &E) -> Result<Encoded, CodecError> {
+pub fn encode<A: Aggregate>(event: &A::Event) -> Result<Encoded, CodecError> {
     match serde_json::to_value(event) {
         Ok(Value::Object(map)) if map.len() == 1 => map
             .into_iter()
             .next()
             .map(|(event_type, payload)| Encoded {
                 event_type,
+                schema_version: A::schema_version(event),
                 payload,
             })
             .ok_or(CodecError::Shape),
         Ok(_) => Err(CodecError::Shape),
-        Err(source) => Err(CodecError::Json {
-            event_type: String::new(),
-            source,
-        }),
+        Err(source) => Err(unreadable("", source)),
     }
 }
 
-/// Reads an event back from its stored type and payload bytes.
-///
-/// Also serves readers that know only some of a foreign service's events: an enum with
-/// `#[serde(other)]` cannot hold fields, so such readers look at the type first.
-pub fn decode<E: DeserializeOwned>(event_type: &str, payload: &[u8]) -> Result<E, CodecError> {
+/// Reads an event back from its stored type, version and payload; an old version is lifted to the
+/// present one first.
+pub fn decode<A: Aggregate>(
+    event_type: &str,
+    schema_version: u16,
+    payload: &[u8],
+) -> Result<A::Event, CodecError> {
+    let mut reached = schema_version;
+    let mut lifted: Option<Fields> = None;
+    while let Some(upcaster) = A::UPCASTERS
+        .iter()
+        .find(|upcaster| upcaster.event_type == event_type && upcaster.from == reached)
+    {
+        let mut fields = match lifted.take() {
+            Some(fields) => fields,
+            None => serde_json::from_slice(payload).map_err(|e| unreadable(event_type, e))?,
+        };
+        (upcaster.lift)(&mut fields);
+        lifted = Some(fields);
+        reached += 1;
+    }
+    let event = match lifted {
+        None => read(event_type, payload)?,
+        Some(fields) => read(event_type, Value::Object(fields).to_string().as_bytes())?,
+    };
+    if A::schema_version(&event) == reached {
+        Ok(event)
+    } else {
+        Err(CodecError::Version {
+            event_type: event_type.to_owned(),
+            version: schema_version,
+        })
+    }
+}
+
+fn read<E: DeserializeOwned>(event_type: &str, payload: &[u8]) -> Result<E, CodecError> {
     let mut tagged = Vec::with_capacity(payload.len() + event_type.len() + 5);
     tagged.extend_from_slice(b"{\"");
     tagged.extend_from_slice(event_type.as_bytes());
     tagged.extend_from_slice(b"\":");
     tagged.extend_from_slice(payload);
     tagged.push(b'}');
-    serde_json::from_slice(&tagged).map_err(|source| CodecError::Json {
+    serde_json::from_slice(&tagged).map_err(|source| unreadable(event_type, source))
+}
+
+pub(crate) fn unreadable(event_type: &str, source: serde_json::Error) -> CodecError {
+    CodecError::Json {
         event_type: event_type.to_owned(),
         source,
-    })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::{Event, Lamp};
+
+    fn lit(version: u16, payload: &str) -> Result<Event, CodecError> {
+        decode::<Lamp>("lamp.lit", version, payload.as_bytes())
+    }
+
+    #[test]
+    fn every_old_version_is_lifted_to_the_present_one() {
+        let present = Event::Lit {
+            lumens: 800,
+            colour: "white".to_owned(),
+        };
+        assert_eq!(lit(1, r#"{"watts":60}"#).unwrap(), present);
+        assert_eq!(lit(2, r#"{"lumens":800}"#).unwrap(), present);
+        let encoded = encode::<Lamp>(&present).unwrap();
+        assert_eq!(encoded.schema_version, 3);
+        assert_eq!(lit(3, &encoded.payload.to_string()).unwrap(), present);
+    }
+
+    #[test]
+    fn what_no_upcaster_leads_to_is_refused_and_never_guessed() {
+        let now = r#"{"lumens":800,"colour":"white"}"#;
+        for version in [0, 4] {
+            assert!(
+                matches!(lit(version, now), Err(CodecError::Version { version: v, .. }) if v == version)
+            );
+        }
+        assert!(matches!(
+            lit(1, r#"{"volts":1}"#),
+            Err(CodecError::Json { .. })
+        ));
+        assert!(matches!(lit(1, "7"), Err(CodecError::Json { .. })));
+        assert!(matches!(
+            decode::<Lamp>("lamp.broken", 1, b"{}"),
+            Err(CodecError::Json { .. })
+        ));
+    }
 }

@@ -1,10 +1,10 @@
-use std::fmt;
+use std::{fmt, ops::Deref};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
-use crate::{CodecError, Subject, codec};
+use crate::{Aggregate, CodecError, Subject, codec};
 
 /// `<category>-<uuid>`: one aggregate's history.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -21,9 +21,13 @@ impl StreamId {
         }
     }
 
-    /// Reads `task-0192…`; `None` for anything else.
+    /// Reads `task-0192…`; `None` for anything else, also for the same id spelled otherwise: what
+    /// is read is shown again exactly as it was hashed.
     pub fn parse(text: &str) -> Option<Self> {
         let (category, id) = text.split_once('-')?;
+        if id.len() != 36 || id.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return None;
+        }
         Some(Self::new(category, Uuid::parse_str(id).ok()?))
     }
 }
@@ -45,7 +49,7 @@ pub enum Actor {
     System,
 }
 
-/// What is kept beside the fields of an event: stored as JSON bytes and covered by the hash.
+/// What is kept beside the fields of an event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Metadata {
     pub actor: Actor,
@@ -68,6 +72,47 @@ pub struct Metadata {
     pub subjects: Vec<Subject>,
 }
 
+/// [`Metadata`] with the JSON bytes that are stored and covered by the hash. Whoever passes an
+/// event on passes these on: a newer writer may have put more into them than we know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredMetadata {
+    known: Metadata,
+    json: String,
+}
+
+impl StoredMetadata {
+    pub fn parse(json: Vec<u8>) -> Result<Self, serde_json::Error> {
+        let json = String::from_utf8(json).map_err(serde::de::Error::custom)?;
+        Ok(Self {
+            known: serde_json::from_str(&json)?,
+            json,
+        })
+    }
+
+    pub fn json(&self) -> &str {
+        &self.json
+    }
+}
+
+impl Deref for StoredMetadata {
+    type Target = Metadata;
+
+    fn deref(&self) -> &Metadata {
+        &self.known
+    }
+}
+
+impl TryFrom<Metadata> for StoredMetadata {
+    type Error = serde_json::Error;
+
+    fn try_from(known: Metadata) -> Result<Self, serde_json::Error> {
+        Ok(Self {
+            json: serde_json::to_string(&known)?,
+            known,
+        })
+    }
+}
+
 /// An event as the log holds it.
 ///
 /// `payload` is JSON; personal fields in it are sealed unless the log has opened them.
@@ -87,21 +132,51 @@ pub struct Recorded {
     pub recorded_at: DateTime<Utc>,
     /// On the last event of the command that carried it.
     pub request_id: Option<Uuid>,
-    pub metadata: Metadata,
+    pub metadata: StoredMetadata,
     pub payload: Vec<u8>,
     pub hash: [u8; 32],
 }
 
 impl Recorded {
-    pub fn decode<E: DeserializeOwned>(&self) -> Result<E, CodecError> {
-        codec::decode(&self.event_type, &self.payload)
+    /// For the service that owns the event: as of today, in whichever version it was stored.
+    pub fn decode<A: Aggregate>(&self) -> Result<A::Event, CodecError> {
+        codec::decode::<A>(&self.event_type, self.schema_version, &self.payload)
     }
 
-    /// The fields alone, for readers that chose by `event_type`.
+    /// The fields alone and as stored, for readers that chose by `event_type` (and by
+    /// `schema_version`, once there is more than one).
     pub fn fields<T: DeserializeOwned>(&self) -> Result<T, CodecError> {
-        serde_json::from_slice(&self.payload).map_err(|source| CodecError::Json {
-            event_type: self.event_type.clone(),
-            source,
-        })
+        serde_json::from_slice(&self.payload)
+            .map_err(|source| codec::unreadable(&self.event_type, source))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_has_one_spelling() {
+        let id = "0192f3aa-0000-7000-8000-0000000000ff";
+        let stream = StreamId::parse(&format!("task-{id}")).unwrap();
+        assert_eq!(stream.to_string(), format!("task-{id}"));
+        for other in [
+            id.to_uppercase(),
+            id.replace('-', ""),
+            format!("{{{id}}}"),
+            format!("urn:uuid:{id}"),
+        ] {
+            assert_eq!(StreamId::parse(&format!("task-{other}")), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn metadata_keeps_its_bytes_and_what_it_does_not_know() {
+        let id = Uuid::nil();
+        let stored =
+            format!(r#"{{ "actor":{{"kind":"system"}}, "later":[1], "correlation_id":"{id}"}}"#);
+        let metadata = StoredMetadata::parse(stored.clone().into_bytes()).unwrap();
+        assert_eq!(metadata.json(), stored);
+        assert_eq!(metadata.actor, Actor::System);
     }
 }

@@ -6,11 +6,14 @@
 mod aggregate;
 mod codec;
 mod envelope;
+pub mod golden;
 pub mod personal;
 mod schema;
+#[cfg(test)]
+mod sample;
 pub mod spec;
 
 pub use aggregate::{Aggregate, Kind, Rejection, Reservation, Violation};
-pub use codec::{CodecError, Encoded, decode, encode};
-pub use envelope::{Actor, Metadata, Recorded, StreamId};
+pub use codec::{CodecError, Encoded, Fields, Upcaster, decode, encode};
+pub use envelope::{Actor, Metadata, Recorded, StoredMetadata, StreamId};
 pub use personal::{Personal, Subject};

@@ -1,6 +1,6 @@
 //! Personal data in events: readable only as long as the key of the person it is about exists.
 
-use std::fmt;
+use std::{convert::Infallible, fmt};
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned, ser::SerializeMap,
@@ -170,6 +170,14 @@ pub fn open<E>(
     })
 }
 
+/// Takes every clear value away, as if the keys were gone.
+pub(crate) fn erase(payload: &mut Value) {
+    let Ok(()) = transform(payload, &mut |_, map| {
+        map.remove(CLEAR);
+        Ok::<_, Infallible>(())
+    });
+}
+
 fn transform<E>(
     value: &mut Value,
     change: &mut impl FnMut(&Subject, &mut Map<String, Value>) -> Result<(), E>,
@@ -193,8 +201,6 @@ fn transform<E>(
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
-
     use super::*;
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]

@@ -47,9 +47,10 @@ where
             self.outcome
         );
         for event in &expected {
-            let stored = codec::encode(event).map(|encoded| {
-                codec::decode::<A::Event>(
+            let stored = codec::encode::<A>(event).map(|encoded| {
+                codec::decode::<A>(
                     &encoded.event_type,
+                    encoded.schema_version,
                     encoded.payload.to_string().as_bytes(),
                 )
             });

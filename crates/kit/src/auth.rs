@@ -11,11 +11,6 @@ use std::{
     time::Duration,
 };
 
-use aws_lc_rs::{
-    rand::SystemRandom,
-    signature::{Ed25519KeyPair, KeyPair},
-};
-use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, Utc};
 use jsonwebtoken::{
     Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode,
@@ -25,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use vocabulary::{GroupId, Role, StaffId};
 
-use crate::keys::write_new;
+use crate::ed25519::{create_pair, kid, public_key, read};
 
 /// Who makes a call, with what the directory knows of them at that moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -162,28 +157,7 @@ impl Tokens {
 
     /// Makes `signing.pem` and its public half where there is none yet.
     pub fn create_keys(folder: &Path) -> Result<(), KeyError> {
-        let private = folder.join(SIGNING_KEY);
-        if private.exists() {
-            return Ok(());
-        }
-        let file_error = |path: &Path| {
-            let path = path.to_owned();
-            move |source| KeyError::File { path, source }
-        };
-        fs::create_dir_all(folder).map_err(file_error(folder))?;
-        let der =
-            Ed25519KeyPair::generate_pkcs8v1(&SystemRandom::new()).map_err(|_| KeyError::Crypto)?;
-        let key = EncodingKey::from_ed_der(der.as_ref());
-        let public = public_key(&key).ok_or(KeyError::Crypto)?;
-        match write_new(&private, &pem("PRIVATE KEY", der.as_ref())) {
-            // Somebody else was faster: theirs is the key.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
-            result => result.map_err(file_error(&private))?,
-        }
-        // For those who only check; whoever signs knows it from the private one.
-        let path = folder.join(format!("{}{PUBLIC_KEY}", kid(&public)));
-        let public_der = [&ED25519_PUBLIC_PREFIX[..], &public].concat();
-        fs::write(&path, pem("PUBLIC KEY", &public_der)).map_err(file_error(&path))
+        create_pair(folder, SIGNING_KEY, |kid| format!("{kid}{PUBLIC_KEY}"))
     }
 
     /// A token and when it ends.
@@ -269,44 +243,10 @@ fn validation() -> Validation {
     validation
 }
 
-/// The key's own name: follows from its bytes, so nobody has to keep a list.
-fn kid(public: &[u8]) -> String {
-    blake3::hash(public).to_hex()[..16].to_owned()
-}
-
-fn public_key(key: &EncodingKey) -> Option<Vec<u8>> {
-    let pair = Ed25519KeyPair::from_pkcs8(key.as_bytes()).ok()?;
-    Some(pair.public_key().as_ref().to_vec())
-}
-
-/// RFC 8410: what stands before the 32 bytes of the key in a SubjectPublicKeyInfo.
-const ED25519_PUBLIC_PREFIX: [u8; 12] = [
-    0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
-];
-
-fn pem(label: &str, der: &[u8]) -> String {
-    let mut text = format!("-----BEGIN {label}-----\n");
-    let encoded = STANDARD.encode(der);
-    let mut rest = encoded.as_str();
-    while !rest.is_empty() {
-        let (line, more) = rest.split_at(rest.len().min(64));
-        text.push_str(line);
-        text.push('\n');
-        rest = more;
-    }
-    text + &format!("-----END {label}-----\n")
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, KeyError> {
-    fs::read(path).map_err(|source| KeyError::File {
-        path: path.to_owned(),
-        source,
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use aws_lc_rs::signature::Ed25519KeyPair;
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
     use serde_json::{Value, json};
 
     use super::*;

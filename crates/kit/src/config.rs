@@ -35,6 +35,7 @@ pub struct Config {
     pub database: Database,
     pub nats: Nats,
     pub keys: Keys,
+    pub checkpoints: Checkpoints,
     /// Where each service answers; absent: at this process's own address.
     pub peers: BTreeMap<&'static str, String>,
     pub telemetry: Telemetry,
@@ -46,8 +47,18 @@ pub struct Config {
 #[derive(Debug, Clone)]
 pub struct Company {
     pub name: String,
+    pub profile: Profile,
     /// Dates in requests and reports are days of this zone.
     pub time_zone: Tz,
+}
+
+/// How much a power cut may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// Nothing that was acknowledged, by whichever part.
+    Production,
+    /// Some time: the logs refill a bus that acknowledges before it has synced.
+    Workstation,
 }
 
 /// The gRPC port.
@@ -74,6 +85,8 @@ pub struct Database {
 pub struct Nats {
     /// `nats://USER:PASSWORD@HOST:PORT`
     pub url: SecretString,
+    /// Where nats-server tells how it is configured: `http://HOST:8222`.
+    pub monitoring: Option<String>,
 }
 
 /// The master key of personal data and the key that signs tokens.
@@ -81,6 +94,14 @@ pub struct Nats {
 pub struct Keys {
     pub folder: PathBuf,
     pub token_ttl: Duration,
+}
+
+/// Signed heads of the logs.
+#[derive(Debug, Clone)]
+pub struct Checkpoints {
+    /// Where they are kept; absent: none are signed by this process.
+    pub folder: Option<PathBuf>,
+    pub interval: Duration,
 }
 
 /// Logs, traces and figures.
@@ -135,6 +156,13 @@ impl Config {
         Self {
             company: Company {
                 name: r.text("company.name", ""),
+                profile: r.chosen(
+                    "company.profile",
+                    &[
+                        ("production", Profile::Production),
+                        ("workstation", Profile::Workstation),
+                    ],
+                ),
                 time_zone: r.parsed(
                     "company.time_zone",
                     Tz::Europe__Moscow,
@@ -160,12 +188,22 @@ impl Config {
                 url: r
                     .secret("nats.url")
                     .unwrap_or_else(|| "nats://127.0.0.1:4222".into()),
+                monitoring: r.optional("nats.monitoring"),
             },
             keys: Keys {
                 folder: r.text("keys.folder", "data/keys").into(),
                 token_ttl: Duration::from_secs(
                     60 * r.number("keys.token_ttl_minutes", 720, 1, 60 * 24 * 366),
                 ),
+            },
+            checkpoints: Checkpoints {
+                folder: r.optional("checkpoints.folder").map(PathBuf::from),
+                interval: Duration::from_secs(r.number(
+                    "checkpoints.interval_seconds",
+                    3_600,
+                    1,
+                    86_400 * 7,
+                )),
             },
             peers: peers(r),
             telemetry: telemetry(r),

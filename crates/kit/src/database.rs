@@ -1,6 +1,6 @@
 //! Connections to the database of a service, with limits, so that nothing waits for ever.
 
-use std::{collections::HashSet, str::FromStr, time::Duration};
+use std::{str::FromStr, time::Duration};
 
 use secrecy::ExposeSecret;
 use sqlx::{
@@ -9,7 +9,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use crate::{StartError, config};
+use crate::{StartError, config, migrate};
 
 /// Shorter than any deadline of a call, so that the caller hears of it.
 const ACQUIRE: Duration = Duration::from_secs(3);
@@ -46,31 +46,11 @@ pub(crate) async fn check_migrated(
     service: &'static str,
     migrator: &Migrator,
 ) -> Result<(), StartError> {
-    let applied: Result<Vec<i64>, _> =
-        sqlx::query_scalar("select version from _sqlx_migrations where success")
-            .fetch_all(pool)
-            .await;
-    let applied: HashSet<_> = match applied {
-        Ok(versions) => versions.into_iter().collect(),
-        Err(error) if undefined_table(&error) => HashSet::new(),
-        Err(source) => return Err(StartError::Database { service, source }),
-    };
-    // A database that is further on is well: migrations only add.
-    match migrator
-        .iter()
-        .find(|migration| !applied.contains(&migration.version))
-    {
-        Some(missing) => Err(StartError::NotMigrated {
-            service,
-            version: missing.version,
+    let missing = async { migrate::missing(&mut *pool.acquire().await?, migrator).await };
+    match missing.await {
+        Err(source) => Err(StartError::Database { service, source }),
+        Ok(missing) => missing.into_iter().next().map_or(Ok(()), |version| {
+            Err(StartError::NotMigrated { service, version })
         }),
-        None => Ok(()),
     }
-}
-
-fn undefined_table(error: &sqlx::Error) -> bool {
-    error
-        .as_database_error()
-        .and_then(sqlx::error::DatabaseError::code)
-        .is_some_and(|code| code == "42P01")
 }

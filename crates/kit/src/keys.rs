@@ -8,8 +8,10 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use es_postgres::MasterKey;
+use sqlx::PgConnection;
 
-use crate::{StartError, Tokens};
+use crate::{StartError, Tokens, checkpoints};
 
 const MASTER_KEY: &str = "master.key";
 
@@ -17,6 +19,7 @@ const MASTER_KEY: &str = "master.key";
 /// service that made itself a new master key could not read what the old one has sealed.
 pub fn create_keys(folder: &Path) -> Result<(), StartError> {
     Tokens::create_keys(folder)?;
+    checkpoints::create_keys(folder)?;
     let path = folder.join(MASTER_KEY);
     let mut key = [0; 32];
     aws_lc_rs::rand::fill(&mut key).map_err(|_| StartError::Key {
@@ -30,6 +33,20 @@ pub fn create_keys(folder: &Path) -> Result<(), StartError> {
         }),
         _ => Ok(()),
     }
+}
+
+/// Whether the personal data of a database is under the master key of this installation. True for a
+/// new database: the first service that opens it notes the key.
+pub async fn master_key_belongs(
+    folder: &Path,
+    connection: &mut PgConnection,
+) -> Result<bool, StartError> {
+    let own = MasterKey::new(master_key(folder)?).check_value();
+    let known: Vec<Vec<u8>> = sqlx::query_scalar("select check_value from log.master_keys")
+        .fetch_all(connection)
+        .await
+        .map_err(|error| StartError::Other(error.to_string()))?;
+    Ok(known.is_empty() || known.iter().any(|known| known[..] == own))
 }
 
 pub(crate) fn master_key(folder: &Path) -> Result<[u8; 32], StartError> {

@@ -7,6 +7,7 @@ mod answer;
 mod auth;
 mod connections;
 mod ctx;
+mod ed25519;
 mod gate;
 mod layer;
 mod messages;
@@ -31,6 +32,7 @@ pub use violations::Violations;
 pub use wire::{instant, timestamp};
 
 // The other half: the process and what runs in it.
+pub mod checkpoints;
 mod clock;
 mod clock_service;
 pub mod config;
@@ -51,7 +53,7 @@ mod views;
 pub use clock::{Clock, ClockRefusal};
 pub use config::Config;
 pub use directory::{AccountEntry, Directory, GroupEntry, Membership, Scope, Snapshot, StaffEntry};
-pub use keys::create_keys;
+pub use keys::{create_keys, master_key_belongs};
 pub use metrics::Metrics;
 pub use node::{Node, Parts, StartError};
 pub use peers::{Bearer, PeerChannel, Peers};

@@ -1,25 +1,27 @@
 //! The logs of the services in this process over gRPC.
 
-use std::{collections::BTreeMap, time::Duration};
+mod export;
+mod verification;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use api::log::{
-    Event, GetHeadRequest, GetHeadResponse, ReadEventsRequest, ReadEventsResponse,
-    ReadOpenedEventsRequest, ReadOpenedEventsResponse, SubscribeEventsRequest,
+    Event, ExportEventsRequest, ExportEventsResponse, ExportOpenedEventsRequest,
+    ExportOpenedEventsResponse, GetHeadRequest, GetHeadResponse, ReadEventsRequest,
+    ReadEventsResponse, ReadOpenedEventsRequest, ReadOpenedEventsResponse, SubscribeEventsRequest,
     SubscribeEventsResponse, VerifyLogRequest, VerifyLogResponse,
     log_service_server::{self, LogServiceServer},
 };
 use es::Recorded;
-use es_postgres::{Log, Verdict};
-use tokio::{
-    sync::watch,
-    time::{Instant, timeout},
-};
+use es_postgres::Log;
+use tokio::time::{Instant, timeout};
 use tonic::{Request, Response, Status};
 
 use crate::{
-    AppError, Node, Sender, Streaming, Violations, recorded, stream,
-    stream::{Closed, StreamEnd},
+    AppError, Ctx, Node, Sender, Snapshot, Streaming, Violations, ctx, recorded, stream,
+    stream::StreamEnd,
 };
+use export::Range;
 
 const DEFAULT_LIMIT: i64 = 1_000;
 const MAX_LIMIT: i64 = 5_000;
@@ -62,6 +64,34 @@ impl LogService {
         let events = log.read(after, limit).await?;
         Ok(Read { log, events })
     }
+
+    /// Who calls; what a log holds does not depend on whose accounts one sees.
+    fn open<T>(&self, request: Request<T>) -> Result<(Ctx, T), Status> {
+        let (now, zone) = (self.node.clock.now(), self.node.config.company.time_zone);
+        ctx::open(request, now, zone, Arc::new(Snapshot::default()))
+    }
+
+    /// Records the access to a part of a log.
+    async fn export(
+        &self,
+        ctx: &Ctx,
+        service: &str,
+        (after, up_to): (i64, i64),
+        personal: bool,
+    ) -> Result<(Range, String), AppError> {
+        let log = self.log(service)?;
+        let mut v = Violations::new();
+        if after < 0 {
+            v.add("after_position", "must not be negative");
+        }
+        if up_to < 0 {
+            v.add("up_to_position", "must not be negative");
+        }
+        v.finish()?;
+        let (context, id) = (ctx.command(), ctx.new_id());
+        let range = Range::open(log, &context, id, (after, up_to), personal).await?;
+        Ok((range, log.epoch().to_string()))
+    }
 }
 
 struct Read<'a> {
@@ -72,6 +102,8 @@ struct Read<'a> {
 #[tonic::async_trait]
 impl log_service_server::LogService for LogService {
     type SubscribeEventsStream = Streaming<SubscribeEventsResponse>;
+    type ExportEventsStream = Streaming<ExportEventsResponse>;
+    type ExportOpenedEventsStream = Streaming<ExportOpenedEventsResponse>;
     type VerifyLogStream = Streaming<VerifyLogResponse>;
 
     async fn get_head(
@@ -99,7 +131,7 @@ impl log_service_server::LogService for LogService {
             .read(&request.service, request.after_position, request.limit)
             .await?;
         Ok(Response::new(ReadEventsResponse {
-            events: to_api(events)?,
+            events: to_api(events),
             epoch: log.epoch().to_string(),
             head_position: *log.head().borrow(),
         }))
@@ -117,7 +149,7 @@ impl log_service_server::LogService for LogService {
             .await
             .map_err(AppError::from)?;
         Ok(Response::new(ReadOpenedEventsResponse {
-            events: to_api(events)?,
+            events: to_api(events),
             epoch: log.epoch().to_string(),
         }))
     }
@@ -134,13 +166,61 @@ impl log_service_server::LogService for LogService {
         }))
     }
 
+    async fn export_events(
+        &self,
+        request: Request<ExportEventsRequest>,
+    ) -> Result<Response<Self::ExportEventsStream>, Status> {
+        let (ctx, request) = self.open(request)?;
+        let part = (request.after_position, request.up_to_position);
+        let (range, epoch) = self.export(&ctx, &request.service, part, false).await?;
+        let first = ExportEventsResponse {
+            events: Vec::new(),
+            epoch,
+            up_to_position: range.up_to,
+            record_position: range.record,
+        };
+        Ok(stream(&self.node, "log export", |sender| async move {
+            sender.send(first).await?;
+            let part = |events| ExportEventsResponse {
+                events,
+                ..ExportEventsResponse::default()
+            };
+            range.send(&sender, part).await
+        }))
+    }
+
+    async fn export_opened_events(
+        &self,
+        request: Request<ExportOpenedEventsRequest>,
+    ) -> Result<Response<Self::ExportOpenedEventsStream>, Status> {
+        let (ctx, request) = self.open(request)?;
+        let part = (request.after_position, request.up_to_position);
+        let (range, epoch) = self.export(&ctx, &request.service, part, true).await?;
+        let first = ExportOpenedEventsResponse {
+            events: Vec::new(),
+            epoch,
+            up_to_position: range.up_to,
+            record_position: range.record,
+        };
+        Ok(stream(&self.node, "log export", |sender| async move {
+            sender.send(first).await?;
+            let part = |events| ExportOpenedEventsResponse {
+                events,
+                ..ExportOpenedEventsResponse::default()
+            };
+            range.send(&sender, part).await
+        }))
+    }
+
     async fn verify_log(
         &self,
         request: Request<VerifyLogRequest>,
     ) -> Result<Response<Self::VerifyLogStream>, Status> {
-        let log = self.log(&request.get_ref().service)?.clone();
+        let request = request.into_inner();
+        let log = self.log(&request.service)?.clone();
+        check_position(request.after_position)?;
         Ok(stream(&self.node, "log verification", move |sender| {
-            verification(log, sender)
+            verification::run(log, request.after_position, sender)
         }))
     }
 }
@@ -153,12 +233,8 @@ fn check_position(after: i64) -> Result<(), AppError> {
     v.finish()
 }
 
-fn to_api(events: Vec<Recorded>) -> Result<Vec<Event>, AppError> {
-    events
-        .into_iter()
-        .map(recorded::to_api)
-        .collect::<Result<_, _>>()
-        .map_err(|error| AppError::Internal(error.to_string()))
+fn to_api(events: Vec<Recorded>) -> Vec<Event> {
+    events.into_iter().map(recorded::to_api).collect()
 }
 
 async fn subscription(
@@ -177,7 +253,7 @@ async fn subscription(
         if !events.is_empty() || due {
             after = events.last().map_or(after, |event| event.position);
             let part = SubscribeEventsResponse {
-                events: to_api(events)?,
+                events: to_api(events),
                 caught_up: !full,
             };
             sender.send(part).await?;
@@ -190,51 +266,5 @@ async fn subscription(
                 _ = timeout(POLL, head.changed()) => {}
             }
         }
-    }
-}
-
-async fn verification(log: Log, sender: Sender<VerifyLogResponse>) -> Result<(), StreamEnd> {
-    let head_position = log.refresh_head().await?;
-    let (progress, seen) = watch::channel(0);
-    let verified = log.verify(0, |verified| {
-        progress.send_replace(verified);
-    });
-    let verdict = tokio::select! {
-        verdict = verified => verdict?,
-        Closed = reports(&sender, seen, head_position) => return Ok(()),
-    };
-    sender.send(verdict_to_api(verdict)).await?;
-    Ok(())
-}
-
-/// Sends how far the check has come until nobody listens.
-async fn reports(
-    sender: &Sender<VerifyLogResponse>,
-    mut seen: watch::Receiver<i64>,
-    head_position: i64,
-) -> Closed {
-    while seen.changed().await.is_ok() {
-        let part = VerifyLogResponse {
-            verified: *seen.borrow_and_update(),
-            head_position,
-            ..VerifyLogResponse::default()
-        };
-        if sender.send(part).await.is_err() {
-            return Closed;
-        }
-    }
-    std::future::pending().await
-}
-
-fn verdict_to_api(verdict: Verdict) -> VerifyLogResponse {
-    let (broken_position, fault) = verdict
-        .fault
-        .map_or_else(Default::default, |fault| (fault.position, fault.what));
-    VerifyLogResponse {
-        verified: verdict.verified,
-        head_position: verdict.head,
-        finished: true,
-        broken_position,
-        fault,
     }
 }

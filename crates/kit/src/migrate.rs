@@ -1,6 +1,6 @@
 //! What the owner of a database does before a service can run on it.
 
-use std::str::FromStr;
+use std::{collections::HashSet, str::FromStr};
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
@@ -34,6 +34,35 @@ pub async fn run(url: &SecretString, migrator: &Migrator) -> Result<(), Migratio
     Ok(())
 }
 
+/// What of this binary's migrations a database lacks: `0010 expand master keys`. One that is further
+/// on is well: migrations only add.
+pub async fn missing(
+    connection: &mut PgConnection,
+    migrator: &Migrator,
+) -> Result<Vec<String>, sqlx::Error> {
+    let applied: Result<Vec<i64>, _> =
+        sqlx::query_scalar("select version from _sqlx_migrations where success")
+            .fetch_all(connection)
+            .await;
+    let applied: HashSet<_> = match applied {
+        Ok(versions) => versions.into_iter().collect(),
+        Err(error) if undefined_table(&error) => HashSet::new(),
+        Err(error) => return Err(error),
+    };
+    Ok(migrator
+        .iter()
+        .filter(|migration| !applied.contains(&migration.version))
+        .map(|migration| format!("{:04} {}", migration.version, migration.description))
+        .collect())
+}
+
+fn undefined_table(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code)
+        .is_some_and(|code| code == "42P01")
+}
+
 /// Makes a database if it is not there. `url` names somebody who may, in any database.
 pub async fn create_database(url: &SecretString, name: &str) -> Result<(), MigrationFault> {
     let mut connection = connect(url).await?;
@@ -53,7 +82,8 @@ pub async fn create_database(url: &SecretString, name: &str) -> Result<(), Migra
     Ok(())
 }
 
-/// Makes the login that services use, or gives it this password. Needs a migrated database.
+/// Makes the login that a service uses, or gives it this password, and lets nobody else into the
+/// database: the logins of all services have the same rights inside. Needs a migrated database.
 pub async fn create_login(
     url: &SecretString,
     login: &str,
@@ -65,8 +95,10 @@ pub async fn create_login(
         .fetch_one(&mut connection)
         .await?;
     let statement: String = sqlx::query_scalar(
-        "select format('%s role %I login password %L; grant %I to %I', $1::text, $2::text,
-                       $3::text, $4::text, $2::text)",
+        "select format('%1$s role %2$I login password %3$L; grant %4$I to %2$I;
+                        revoke connect on database %5$I from public;
+                        grant connect on database %5$I to %2$I',
+                       $1::text, $2::text, $3::text, $4::text, current_database())",
     )
     .bind(if there { "alter" } else { "create" })
     .bind(login)

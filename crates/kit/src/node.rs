@@ -49,7 +49,19 @@ pub enum StartError {
         source: sqlx::Error,
     },
     #[error("the database of {service} is not at version {version}: run `kontakty migrate`")]
-    NotMigrated { service: &'static str, version: i64 },
+    NotMigrated {
+        service: &'static str,
+        version: String,
+    },
+    #[error(
+        "{}/master.key is not the master key of the database of {service}: put back the one that \
+         the personal data was sealed with",
+        folder.display()
+    )]
+    ForeignMasterKey {
+        service: &'static str,
+        folder: PathBuf,
+    },
     #[error("the log of {service} cannot be opened")]
     Log {
         service: &'static str,

@@ -1,14 +1,14 @@
 //! Events as they travel over gRPC.
 
 use api::log::Event;
-use es::{Recorded, StreamId};
+use es::{Recorded, StoredMetadata, StreamId};
 use uuid::Uuid;
 
 use crate::wire::{instant, timestamp};
 
 /// An event for an answer.
-pub(crate) fn to_api(event: Recorded) -> Result<Event, serde_json::Error> {
-    Ok(Event {
+pub(crate) fn to_api(event: Recorded) -> Event {
+    Event {
         position: event.position,
         event_id: event.event_id.to_string(),
         stream: event.stream.to_string(),
@@ -20,11 +20,10 @@ pub(crate) fn to_api(event: Recorded) -> Result<Event, serde_json::Error> {
         request_id: event
             .request_id
             .map_or_else(String::new, |id| id.to_string()),
-        // Written by the same type in the same way, these are the bytes that were hashed.
-        metadata: serde_json::to_vec(&event.metadata)?,
+        metadata: event.metadata.json().as_bytes().to_vec(),
         payload: event.payload,
         hash: event.hash.to_vec(),
-    })
+    }
 }
 
 /// An event of an answer; `None` when it is none.
@@ -42,7 +41,7 @@ pub(crate) fn from_api(event: Event) -> Option<Recorded> {
             "" => None,
             id => Some(Uuid::parse_str(id).ok()?),
         },
-        metadata: serde_json::from_slice(&event.metadata).ok()?,
+        metadata: StoredMetadata::parse(event.metadata).ok()?,
         payload: event.payload,
         hash: event.hash.try_into().ok()?,
     })
@@ -75,11 +74,13 @@ mod tests {
                 traceparent: None,
                 request_digest: None,
                 subjects: vec![Subject::new("person", Uuid::from_u128(8))],
-            },
+            }
+            .try_into()
+            .unwrap(),
             payload: b"{\"a\":1}".to_vec(),
             hash: [9; 32],
         };
-        let sent = to_api(event.clone()).unwrap();
+        let sent = to_api(event.clone());
         assert_eq!(from_api(sent.clone()), Some(event));
         let cut = Event {
             hash: vec![1],

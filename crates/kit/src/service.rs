@@ -6,7 +6,7 @@ use api::common;
 use chrono_tz::Tz;
 use es::{Aggregate, Recorded};
 use es_postgres::{
-    Log, Outcome,
+    Log, LogError, Outcome,
     projection::{
         ApplyError, OwnLog, Progress, Projection, Reached, Reaction, RunError, Source, prepare,
         run_projection, run_reaction,
@@ -20,7 +20,7 @@ use tonic::{Request, Status};
 use vocabulary::{AccountId, StaffId};
 
 use crate::{
-    AppError, Ctx, Node, Page, StartError,
+    AppError, Ctx, Node, Page, StartError, checkpoints,
     ctx::{self, Call},
     database,
     directory::{AccountEntry, Directory, DirectoryView, StaffEntry},
@@ -48,10 +48,17 @@ impl Service {
         database::check_migrated(&pool, name, migrator).await?;
         let log = Log::open(pool.clone(), name, node.master_key())
             .await
-            .map_err(|source| StartError::Log {
-                service: name,
-                source,
+            .map_err(|source| match source {
+                LogError::ForeignMasterKey => StartError::ForeignMasterKey {
+                    service: name,
+                    folder: node.config.keys.folder.clone(),
+                },
+                source => StartError::Log {
+                    service: name,
+                    source,
+                },
             })?;
+        checkpoints::keep(node, &log)?;
         let directory = Directory::new(pool.clone());
         let service = Self {
             views: Views::new(pool, directory.clone()),

@@ -97,6 +97,11 @@ impl Connection {
         self.data.clone().unwrap_or_else(default_folder)
     }
 
+    /// Where the keys of a local office are.
+    pub(crate) fn keys(&self) -> PathBuf {
+        office::keys(&self.folder())
+    }
+
     fn address(&self) -> String {
         self.server.clone().unwrap_or_else(|| {
             office::Folder::running(&self.folder()).map_or_else(

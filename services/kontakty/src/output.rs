@@ -2,8 +2,10 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use anyhow::Context;
 use clap::ValueEnum;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
 
 /// How an answer is printed.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -107,6 +109,13 @@ fn harmless(cell: &str) -> String {
         Some('=' | '+' | '-' | '@' | '\t' | '\r') if !number => format!("'{cell}"),
         _ => cell.to_owned(),
     }
+}
+
+/// How far long work has come; shows nothing when nobody looks.
+pub(crate) fn progress(of: &str) -> anyhow::Result<ProgressBar> {
+    let template = format!("{{bar:40}} {{human_pos}}/{{human_len}} {of}  {{per_sec}}  {{eta}}");
+    let style = ProgressStyle::with_template(&template).context("a template of ours")?;
+    Ok(ProgressBar::no_length().with_style(style))
 }
 
 /// Bytes as people compare them.

@@ -119,7 +119,7 @@ impl From<CodecError> for ApplyError {
 /// What is wrong and where, without serde's own text: that quotes the value it did not like.
 fn unreadable(error: &CodecError) -> String {
     match error {
-        CodecError::Shape => error.to_string(),
+        CodecError::Shape | CodecError::Version { .. } => error.to_string(),
         CodecError::Json { source, .. } => {
             let (kind, column) = (source.classify(), source.column());
             format!("{error}: {kind:?} error at column {column}")
@@ -131,9 +131,10 @@ impl From<LogError> for ApplyError {
     /// A log that is down or damaged is no fault of the event.
     fn from(error: LogError) -> Self {
         match &error {
-            LogError::Unavailable(_) | LogError::Corrupt(_) | LogError::Sql(_) => {
-                Self::Transient(error.to_string())
-            }
+            LogError::Unavailable(_)
+            | LogError::Corrupt(_)
+            | LogError::ForeignMasterKey
+            | LogError::Sql(_) => Self::Transient(error.to_string()),
             LogError::Erased { .. } | LogError::Invalid(_) => Self::Poison(error.to_string()),
             LogError::Codec(codec) => Self::Poison(unreadable(codec)),
         }

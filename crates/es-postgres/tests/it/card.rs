@@ -1,6 +1,6 @@
 //! A small aggregate: a card with notes, a personal name and a unique login.
 
-use es::{Aggregate, Kind, Personal, Rejection, Reservation, Subject};
+use es::{Aggregate, Kind, Personal, Rejection, Reservation, Subject, Upcaster};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -11,6 +11,8 @@ pub(crate) struct State {
     pub(crate) name: Option<Personal<String>>,
     pub(crate) login: Option<String>,
     pub(crate) notes: Vec<String>,
+    /// Why.
+    pub(crate) closed: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,6 +25,9 @@ pub(crate) enum Event {
     LoginWithdrawn { login: String },
     #[serde(rename = "card.noted")]
     Noted { text: String },
+    /// Had no reason in its first version.
+    #[serde(rename = "card.closed")]
+    Closed { reason: String },
 }
 
 #[derive(Debug, Clone)]
@@ -68,6 +73,14 @@ impl Aggregate for Card {
 
     const CATEGORY: &'static str = "card";
 
+    const UPCASTERS: &'static [Upcaster] = &[Upcaster {
+        event_type: "card.closed",
+        from: 1,
+        lift: |fields| {
+            fields.insert("reason".to_owned(), "not said".into());
+        },
+    }];
+
     fn decide(state: &State, command: Command) -> Result<Vec<Event>, Full> {
         let opened = |id, name: &str| Event::Opened {
             name: Personal::new(subject(id), name.to_owned()),
@@ -102,8 +115,19 @@ impl Aggregate for Card {
             Event::LoginGiven { login } => state.login = Some(login.clone()),
             Event::LoginWithdrawn { .. } => state.login = None,
             Event::Noted { text } => state.notes.push(text.clone()),
+            Event::Closed { reason } => state.closed = Some(reason.clone()),
         }
         state
+    }
+
+    fn schema_version(event: &Event) -> u16 {
+        match event {
+            Event::Closed { .. } => 2,
+            Event::Opened { .. }
+            | Event::LoginGiven { .. }
+            | Event::LoginWithdrawn { .. }
+            | Event::Noted { .. } => 1,
+        }
     }
 
     fn reservations(event: &Event) -> Vec<Reservation> {
@@ -116,7 +140,7 @@ impl Aggregate for Card {
                 kind: "login",
                 name: login.clone(),
             }],
-            Event::Opened { .. } | Event::Noted { .. } => vec![],
+            Event::Opened { .. } | Event::Noted { .. } | Event::Closed { .. } => vec![],
         }
     }
 }

@@ -39,6 +39,11 @@ async fn history_cannot_be_changed() {
         "insert into log.reservations values ('a', 'b', 'c')",
         "delete from log.reservations",
         "delete from log.keys",
+        "truncate log.keys, log.reservations, log.master_keys",
+        "delete from log.master_keys",
+        "update log.master_keys set check_value = check_value",
+        "create table log.more (id int)",
+        "create or replace function log.refuse_change() returns trigger language plpgsql as 'begin return null; end'",
         "drop table log.events",
         "alter table log.events disable trigger append_only",
     ];
@@ -62,6 +67,29 @@ async fn tampering_is_named_by_its_position() {
         (
             "update log.events set payload = '{}' where position = 3",
             3,
+            "content",
+        ),
+        (
+            "update log.events set payload = set_byte(payload, 3, get_byte(payload, 3) # 1) where position = 2",
+            2,
+            "content",
+        ),
+        (
+            "update log.events set metadata = set_byte(metadata, 3, get_byte(metadata, 3) # 1) where position = 7",
+            7,
+            "content",
+        ),
+        (
+            "update log.events set position = -position where position in (4, 5); \
+             update log.events set position = 9 + position where position < 0",
+            4,
+            "content",
+        ),
+        (
+            "update log.events e set (event_id, hash) = \
+                 (select o.event_id, o.hash from saved.events o where o.position = 15 - e.position) \
+              where e.position in (7, 8)",
+            7,
             "content",
         ),
         (
@@ -131,10 +159,11 @@ async fn tampering_is_named_by_its_position() {
 #[test]
 fn every_service_has_the_same_log() {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../migrations");
-    let log = |service: &str| {
-        std::fs::read_to_string(format!("{root}/{service}/0001_expand_log.sql")).unwrap()
-    };
-    for service in ["contacts", "planning", "notifications", "analytics"] {
-        assert!(log(service) == log("accounts"), "{service}");
+    for file in ["0001_expand_log.sql", "0010_expand_master_keys.sql"] {
+        let log =
+            |service: &str| std::fs::read_to_string(format!("{root}/{service}/{file}")).unwrap();
+        for service in ["contacts", "planning", "notifications", "analytics"] {
+            assert!(log(service) == log("accounts"), "{service}/{file}");
+        }
     }
 }

@@ -9,6 +9,7 @@ mod failure;
 mod guard;
 mod personal;
 mod projection;
+mod versions;
 
 use chrono::{DateTime, Utc};
 use es::{Actor, StreamId};

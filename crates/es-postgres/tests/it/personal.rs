@@ -105,14 +105,40 @@ async fn an_erased_person_cannot_be_read_or_written_again() {
 
 #[tokio::test]
 async fn another_master_key_opens_nothing() {
-    let (_database, log) = log().await;
+    let (database, log) = log().await;
     log.execute::<Card>(&context("1"), id("a"), opening())
         .await
         .unwrap();
-    let key = es_postgres::MasterKey::new([8; 32]);
-    let stranger = es_postgres::Log::open(log.pool().clone(), "accounts", key)
+    let stranger = || {
+        let key = es_postgres::MasterKey::new([8; 32]);
+        es_postgres::Log::open(log.pool().clone(), "accounts", key)
+    };
+    let refused = stranger().await.err().unwrap();
+    assert!(matches!(refused, LogError::ForeignMasterKey));
+
+    // A log from before there were check values is told by what is sealed in it.
+    sqlx::query("delete from log.master_keys")
+        .execute(&database.pool)
         .await
         .unwrap();
-    let error = stranger.load::<Card>(id("a")).await.unwrap_err();
-    assert!(matches!(error, LogError::Corrupt(_)));
+    let refused = stranger().await.err().unwrap();
+    assert!(matches!(refused, LogError::ForeignMasterKey));
+    open(log.pool()).await;
+    let noted: i64 = sqlx::query_scalar("select count(*) from log.master_keys")
+        .fetch_one(&database.pool)
+        .await
+        .unwrap();
+    assert_eq!(noted, 1);
+}
+
+/// Of two that come first, with different keys, one is told that it is wrong.
+#[tokio::test]
+async fn the_first_master_key_is_one() {
+    let database = crate::database().await;
+    let opened = futures::future::join_all((0..8).map(|n| {
+        let key = es_postgres::MasterKey::new([n % 2; 32]);
+        es_postgres::Log::open(database.pool.clone(), "accounts", key)
+    }))
+    .await;
+    assert_eq!(opened.iter().filter(|log| log.is_ok()).count(), 4);
 }

@@ -10,7 +10,7 @@ use sqlx::migrate::Migrator;
 use testkit::{Nats, Postgres};
 use uuid::Uuid;
 
-static ACCOUNTS: Migrator = sqlx::migrate!("../../migrations/accounts");
+pub(crate) static ACCOUNTS: Migrator = sqlx::migrate!("../../migrations/accounts");
 static CONTACTS: Migrator = sqlx::migrate!("../../migrations/contacts");
 
 /// A process with accounts and contacts.
@@ -50,6 +50,15 @@ impl Office {
             keys,
             _nats: nats,
         }
+    }
+
+    /// Another process on the same databases, with keys of its own.
+    pub(crate) async fn with_another_master_key(&self) -> Node {
+        let mut config = self.node.config.clone();
+        config.server.listen.set_port(0);
+        config.keys.folder.push("another");
+        kit::create_keys(&config.keys.folder).unwrap();
+        Node::start(config).await.unwrap()
     }
 
     pub(crate) async fn stop(self) {
@@ -116,8 +125,6 @@ pub(crate) async fn record(
     event_type: &str,
     payload: Value,
 ) -> i64 {
-    let now: DateTime<Utc> = "2026-03-02T09:00:00Z".parse().unwrap();
-    let (category, id, expected) = stream;
     let metadata = Metadata {
         actor: Actor::System,
         on_behalf_of: None,
@@ -128,6 +135,20 @@ pub(crate) async fn record(
         request_digest: None,
         subjects: Vec::new(),
     };
+    let metadata = serde_json::to_vec(&metadata).unwrap();
+    record_raw(log, stream, event_type, payload, metadata).await
+}
+
+/// As [`record`], with metadata as they are.
+pub(crate) async fn record_raw(
+    log: &Log,
+    stream: (&str, Uuid, i64),
+    event_type: &str,
+    payload: Value,
+    metadata: Vec<u8>,
+) -> i64 {
+    let now: DateTime<Utc> = "2026-03-02T09:00:00Z".parse().unwrap();
+    let (category, id, expected) = stream;
     let event = NewEvent {
         event_id: Uuid::new_v5(&id, &expected.to_le_bytes()),
         event_type: event_type.to_owned(),
@@ -141,7 +162,7 @@ pub(crate) async fn record(
         events: vec![event],
         request_id: None,
         digest: None,
-        metadata: serde_json::to_vec(&metadata).unwrap(),
+        metadata,
         reservations: Vec::new(),
         now,
     };

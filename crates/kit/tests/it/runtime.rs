@@ -138,9 +138,6 @@ async fn a_service_does_not_start_on_a_database_that_is_not_migrated() {
     let refused = open_on_an_empty_database().await.err();
     assert!(matches!(
         refused,
-        Some(StartError::NotMigrated {
-            service: "accounts",
-            version: 1
-        })
+        Some(StartError::NotMigrated { service: "accounts", version }) if version == "0001 expand log"
     ));
 }

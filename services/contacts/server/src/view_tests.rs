@@ -259,7 +259,9 @@ fn of_planning(id: TaskId, event_type: &str, payload: &str) -> Recorded {
             traceparent: None,
             request_digest: None,
             subjects: Vec::new(),
-        },
+        }
+        .try_into()
+        .unwrap(),
         payload: payload.as_bytes().to_vec(),
         hash: [0; 32],
     }

@@ -68,7 +68,7 @@ pub(crate) async fn all(owner: &SecretString, config: &Config) -> anyhow::Result
     Ok(())
 }
 
-fn migrator(service: &str) -> &'static Migrator {
+pub(crate) fn migrator(service: &str) -> &'static Migrator {
     match service {
         "accounts" => &accounts::MIGRATOR,
         "contacts" => &contacts::MIGRATOR,

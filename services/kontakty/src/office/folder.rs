@@ -111,6 +111,10 @@ impl Folder {
         self.root.join("log")
     }
 
+    pub(crate) fn checkpoints(&self) -> PathBuf {
+        self.root.join("checkpoints")
+    }
+
     pub(crate) fn postgres(&self) -> PathBuf {
         self.root.join("postgres")
     }

@@ -11,7 +11,10 @@ use std::{
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use kit::{Config, config::SERVICES};
+use kit::{
+    Config,
+    config::{Profile, SERVICES},
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
@@ -61,6 +64,11 @@ pub(crate) async fn up(args: UpArgs) -> anyhow::Result<()> {
     config.server.listen = listen;
     config.keys.folder = folder.keys();
     config.nats.url = format!("nats://{}", engines.nats).into();
+    config.company.profile = Profile::Workstation;
+    config
+        .checkpoints
+        .folder
+        .get_or_insert_with(|| folder.checkpoints());
     if args.clock == ClockArg::Controlled {
         config.clock.mode = kit::config::ClockMode::Controlled;
         config.clock.start = args.clock_start;

@@ -70,7 +70,7 @@ impl Projection for ScheduleView {
             if recorded.stream.category != Reminder::CATEGORY {
                 continue;
             }
-            let event: Event = recorded.decode()?;
+            let event = recorded.decode::<Reminder>()?;
             if let Event::Scheduled { .. } = event {
                 scheduled.add(recorded, &event);
             } else {

@@ -221,7 +221,9 @@ mod tests {
                 traceparent: None,
                 request_digest: None,
                 subjects: Vec::new(),
-            },
+            }
+            .try_into()
+            .unwrap(),
             payload: payload.to_string().into_bytes(),
             hash: [0; 32],
         }

@@ -9,9 +9,12 @@ mod queries;
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use es::Recorded;
+use es::{Aggregate, Recorded};
 use es_postgres::projection::{ApplyError, Projection};
-use planning_domain::task::{Created, Event, Standing};
+use planning_domain::{
+    Task,
+    task::{Created, Event, Standing},
+};
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 use vocabulary::Deadline;
@@ -70,8 +73,9 @@ impl Projection for TasksView {
         events: &[Recorded],
     ) -> Result<(), ApplyError> {
         let mut changes = Changes::new(current_in_tx(tx, events).await?);
-        for recorded in events {
-            changes.note(recorded, recorded.decode()?)?;
+        let of_tasks = |recorded: &&Recorded| recorded.stream.category == Task::CATEGORY;
+        for recorded in events.iter().filter(of_tasks) {
+            changes.note(recorded, recorded.decode::<Task>()?)?;
         }
         changes.write_in_tx(tx).await
     }

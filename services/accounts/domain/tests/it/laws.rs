@@ -19,8 +19,13 @@ fn check<A: Aggregate>(commands: Vec<A::Command>) {
             continue;
         };
         for event in &events {
-            let stored = es::encode(event).expect("encodes");
-            let back = es::decode(&stored.event_type, stored.payload.to_string().as_bytes());
+            let stored = es::encode::<A>(event).expect("encodes");
+            let payload = stored.payload.to_string();
+            let back = es::decode::<A>(
+                &stored.event_type,
+                stored.schema_version,
+                payload.as_bytes(),
+            );
             assert_eq!(back.ok().as_ref(), Some(event));
         }
         history.extend(events);

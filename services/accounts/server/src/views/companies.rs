@@ -114,7 +114,7 @@ impl Projection for Companies {
         let mut rephoned = HashSet::new();
         for recorded in events {
             let id = recorded.stream.id;
-            let event: Event = recorded.decode()?;
+            let event = recorded.decode::<Account>()?;
             match &event {
                 Event::OrderRegistered(order) => orders.push(OrderRow {
                     order_id: order.order_id.0,

@@ -60,7 +60,7 @@ impl Projection for Ownership {
                 continue;
             }
             let id = recorded.stream.id;
-            let (ends, owner) = change(&recorded.decode()?);
+            let (ends, owner) = change(&recorded.decode::<Account>()?);
             if ends {
                 match open.remove(&id).and_then(|index| begun.get_mut(index)) {
                     Some(span) => span.ended_at = Some(recorded.occurred_at),

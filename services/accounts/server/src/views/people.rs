@@ -75,8 +75,12 @@ impl Projection for People {
         for event in events {
             let id = event.stream.id;
             match event.stream.category.as_str() {
-                StaffMember::CATEGORY => staff_in_tx(tx, id, event.decode()?).await?,
-                SalesGroup::CATEGORY => group_in_tx(tx, id, event.decode()?).await?,
+                StaffMember::CATEGORY => {
+                    staff_in_tx(tx, id, event.decode::<StaffMember>()?).await?;
+                }
+                SalesGroup::CATEGORY => {
+                    group_in_tx(tx, id, event.decode::<SalesGroup>()?).await?;
+                }
                 _ => {}
             }
         }

@@ -122,9 +122,10 @@ proptest! {
                 }
             };
             for event in &events {
-                let stored = es::encode(event).unwrap();
+                let stored = es::encode::<Task>(event).unwrap();
                 let bytes = stored.payload.to_string();
-                let back: Event = es::decode(&stored.event_type, bytes.as_bytes()).unwrap();
+                let (event_type, version) = (&stored.event_type, stored.schema_version);
+                let back = es::decode::<Task>(event_type, version, bytes.as_bytes()).unwrap();
                 prop_assert_eq!(&back, event);
             }
             state = then(state, &events);

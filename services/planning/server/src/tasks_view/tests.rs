@@ -86,7 +86,7 @@ impl History {
     }
 
     fn record(&mut self, number: u128, occurred_at: DateTime<Utc>, event: &Event) {
-        let encoded = es::encode(event).unwrap();
+        let encoded = es::encode::<Task>(event).unwrap();
         let stream = StreamId::new("task", Uuid::from_u128(number));
         let before = self.0.iter().filter(|event| event.stream == stream);
         self.0.push(Recorded {
@@ -95,7 +95,7 @@ impl History {
             version: before.count() as i64 + 1,
             stream,
             event_type: encoded.event_type,
-            schema_version: 1,
+            schema_version: encoded.schema_version,
             occurred_at,
             recorded_at: occurred_at,
             request_id: None,
@@ -108,7 +108,9 @@ impl History {
                 traceparent: None,
                 request_digest: None,
                 subjects: Vec::new(),
-            },
+            }
+            .try_into()
+            .unwrap(),
             payload: encoded.payload.to_string().into_bytes(),
             hash: [0; 32],
         });

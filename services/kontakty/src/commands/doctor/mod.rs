@@ -1,0 +1,169 @@
+//! `kontakty doctor`: what is wrong with an installation, in words, all at once.
+
+mod bus;
+mod database;
+mod rights;
+mod words;
+
+use std::{os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
+
+use anyhow::bail;
+use chrono::{DateTime, TimeDelta, Utc};
+use kit::{Clock, Config, Tokens, checkpoints::CheckpointSigner, config::SERVICES};
+
+use words::{Finding, Language, Words};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Configuration file; the environment (`KONTAKTY__SECTION__KEY`) goes before it.
+    #[arg(long, env = "KONTAKTY_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+const WITHIN: Duration = Duration::from_secs(5);
+/// Reminders and tokens are out by as much.
+const MOST_SKEW: TimeDelta = TimeDelta::seconds(2);
+
+pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+    let config = Config::load(args.config.as_deref())?;
+    let mut findings = vec![Finding::good(("configuration", "настройки").into())];
+    findings.extend(keys(&config));
+    for service in SERVICES {
+        findings.extend(database::examine(&config, service).await);
+    }
+    findings.extend(bus::examine(&config).await);
+    findings.push(port(&config));
+
+    let language = Language::of_environment(|name| std::env::var(name).ok());
+    let (checks, mut faults) = (findings.len(), 0);
+    for Finding { what, fault } in findings {
+        let what = what.told(language);
+        match fault {
+            None => println!("ok     {what}"),
+            Some(fault) => {
+                faults += 1;
+                println!("WRONG  {what}: {}", fault.told(language));
+            }
+        }
+    }
+    match faults {
+        0 => Ok(()),
+        _ => bail!(
+            Words::new(
+                format!("{faults} of {checks} checks found a fault"),
+                format!("проверок с ошибкой: {faults} из {checks}"),
+            )
+            .told(language)
+        ),
+    }
+}
+
+fn keys(config: &Config) -> Vec<Finding> {
+    let folder = &config.keys.folder;
+    let shown = folder.display();
+    let what = Words::new(format!("keys in {shown}"), format!("ключи в {shown}"));
+    let mut findings = Vec::new();
+    let mut needed = vec!["master.key", "signing.pem"];
+    match Tokens::load(folder) {
+        Err(error) => return vec![Finding::bad(what, Words::same(error.to_string()))],
+        Ok(_) if !folder.join("master.key").exists() => findings.push(Finding::bad(
+            what.clone(),
+            (
+                "there is no master.key: personal data could not be read; put it back, or run `kontakty migrate` for a new installation",
+                "нет master.key: личные данные нельзя прочитать; верните его или для новой установки выполните `kontakty migrate`",
+            )
+                .into(),
+        )),
+        Ok(_) => findings.push(Finding::good(what.clone())),
+    }
+    if config.checkpoints.folder.is_some() {
+        needed.push("checkpoint.pem");
+        if CheckpointSigner::load(folder).is_err() {
+            findings.push(Finding::bad(
+                what.clone(),
+                (
+                    "checkpoints are asked for and there is no checkpoint.pem to sign them: run `kontakty migrate`",
+                    "контрольные точки включены, а подписать их нечем (нет checkpoint.pem): выполните `kontakty migrate`",
+                )
+                    .into(),
+            ));
+        }
+    }
+    // Whoever reads them can read personal data, or be anybody.
+    let open = needed.into_iter().filter(|name| {
+        std::fs::metadata(folder.join(name))
+            .is_ok_and(|file| file.permissions().mode() & 0o077 != 0)
+    });
+    findings.extend(open.map(|name| {
+        Finding::bad(
+            what.clone(),
+            Words::new(
+                format!("{name} is open to other users of this machine: chmod 600"),
+                format!("{name} открыт другим пользователям машины: chmod 600"),
+            ),
+        )
+    }));
+    findings
+}
+
+fn port(config: &Config) -> Finding {
+    let listen = config.server.listen;
+    let what = Words::new(
+        format!("port {listen} is free"),
+        format!("порт {listen} свободен"),
+    );
+    match std::net::TcpListener::bind(listen) {
+        Ok(_) => Finding::good(what),
+        Err(error) => Finding::bad(
+            what,
+            Words::new(
+                format!("{error}; choose another server.listen, or is the office running?"),
+                format!("{error}; выберите другой server.listen, или офис уже запущен?"),
+            ),
+        ),
+    }
+}
+
+/// The time by which this machine works, whatever the office's clock shows.
+fn wall() -> DateTime<Utc> {
+    Clock::new(&Config::default().clock).now()
+}
+
+/// `theirs` was read between `before` and `after` by our clock.
+fn clocks(
+    what: Words,
+    (before, theirs, after): (DateTime<Utc>, DateTime<Utc>, DateTime<Utc>),
+) -> Finding {
+    let what = what.about(("clock agrees with ours", "часы совпадают с нашими").into());
+    let skew = (theirs - after).max(before - theirs);
+    if skew <= MOST_SKEW {
+        return Finding::good(what);
+    }
+    let seconds = skew.num_seconds();
+    Finding::bad(
+        what,
+        Words::new(
+            format!("they differ by {seconds} s: let both machines follow an NTP server"),
+            format!("расхождение {seconds} с: обе машины должны сверяться с сервером NTP"),
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_may_differ_by_the_way_there_and_a_little() {
+        let at = |seconds: i64| DateTime::from_timestamp(1_790_000_000 + seconds, 0).unwrap();
+        let wrong = |before, theirs, after| {
+            let finding = clocks(Words::same("x"), (at(before), at(theirs), at(after)));
+            finding.fault.map(|fault| fault.told(Language::English))
+        };
+        assert_eq!(wrong(0, 0, 0), None);
+        assert_eq!(wrong(0, 9, 10), None);
+        assert_eq!(wrong(0, 2, 0), None);
+        assert!(wrong(0, 3, 0).unwrap().contains("by 3 s"));
+        assert!(wrong(10, -3590, 10).unwrap().contains("by 3600 s"));
+    }
+}
