@@ -7,6 +7,7 @@ pub mod chain;
 pub mod client;
 pub mod contract;
 pub mod load;
+pub mod mixed_load;
 pub mod office;
 pub mod oracle;
 pub mod population;

@@ -32,5 +32,5 @@ pub use generated::kontakty;
 pub use kontakty::{
     accounts::v1 as accounts, analytics::v1 as analytics, clock::v1 as clock, common::v1 as common,
     contacts::v1 as contacts, log::v1 as log, notifications::v1 as notifications,
-    planning::v1 as planning, rights::v1 as rights,
+    planning::v1 as planning, rights::v1 as rights, views::v1 as views,
 };

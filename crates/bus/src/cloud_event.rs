@@ -79,6 +79,19 @@ pub fn to_headers(service: &str, epoch: Uuid, event: &Recorded) -> HeaderMap {
     headers
 }
 
+/// About as long as they are on the wire.
+pub(crate) fn size(headers: &HeaderMap) -> usize {
+    headers
+        .iter()
+        .flat_map(|(name, values)| {
+            let name = AsRef::<str>::as_ref(name).len();
+            values
+                .iter()
+                .map(move |value| name + value.as_str().len() + 4)
+        })
+        .sum()
+}
+
 pub fn from_message(headers: &HeaderMap, payload: &[u8]) -> Result<Envelope, FormatError> {
     let kind = required(headers, TYPE)?;
     let (service, event_type, schema_version) =

@@ -47,6 +47,14 @@ pub fn jetstream(client: Client) -> jetstream::Context {
         .build(client)
 }
 
+/// A name that no other process has.
+pub fn instance(client: &Client) -> String {
+    let unique = client.new_inbox();
+    let unique = unique.rsplit('.').next().unwrap_or_default();
+    // The end of it changes from one to the next; the beginning is drawn by chance.
+    unique.chars().take(10).collect()
+}
+
 /// Soon at first, then about every two seconds.
 fn reconnect_delay(attempt: usize) -> Duration {
     let millis = 50_u64 << attempt.min(5);

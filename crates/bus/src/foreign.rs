@@ -2,32 +2,42 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_nats::{
     connection::State,
-    jetstream::{
-        self,
-        message::{Acker, Message},
-    },
+    jetstream::{self, message::Message},
 };
-use es_postgres::projection::{Batch, Source, SourceError};
+use es_postgres::{
+    Life,
+    projection::{Batch, Cursor, Source, SourceError},
+};
 use futures::future::BoxFuture;
 use tokio::time::{sleep, timeout};
+use uuid::Uuid;
 
 use crate::{
     cloud_event::{self, Envelope},
+    headers::DATA_REF,
     subscription::Subscription,
 };
 
 /// Reads a page of the owner's log: events after a position, at most so many. An empty page means
 /// that there are none.
 pub type Fetch =
-    Arc<dyn Fn(i64, i64) -> BoxFuture<'static, Result<Batch, SourceError>> + Send + Sync>;
+    Arc<dyn Fn(i64, i64) -> BoxFuture<'static, Result<Fetched, SourceError>> + Send + Sync>;
+
+/// What the owner of a log answers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fetched {
+    pub batch: Batch,
+    /// All lives of the log, oldest first.
+    pub lives: Vec<Life>,
+}
 
 /// Without a message for so long, the owner is asked: a dead NATS costs no more than this.
 const IDLE: Duration = Duration::from_secs(5);
 /// How often the owner is asked while there is no stream to listen to.
 const WITHOUT_STREAM: Duration = Duration::from_secs(1);
+/// How often a reader that does without the bus asks the owner.
+const POLL: Duration = Duration::from_millis(500);
 const OPEN: Duration = Duration::from_secs(3);
-/// Acknowledging is hygiene, and not worth waiting for.
-const ACK: Duration = Duration::from_secs(1);
 /// Messages kept in memory while one before them is missing.
 const HELD: usize = 1_000;
 
@@ -38,47 +48,46 @@ const HELD: usize = 1_000;
 pub struct Foreign {
     jetstream: jetstream::Context,
     owner: &'static str,
-    /// `contacts--timeline`; replicas share it.
-    durable: String,
+    /// `contacts--timeline--7f3a`; each replica has one of its own.
+    consumer: String,
     fetch: Fetch,
     subscription: Option<Subscription>,
     /// Delivered and not yet given out, by position.
     held: BTreeMap<i64, Held>,
-    /// Given out and not yet done.
-    taken: Vec<(i64, Acker)>,
-    /// The owner gave events the bus did not, and may have more: asked again before listening.
-    behind: bool,
+    /// The life of the log, as the reader or the owner told it.
+    life: Option<Uuid>,
+    /// The owner has what the bus did not bring, or what it brought is not of the reader's life:
+    /// asked before listening again.
+    ask: bool,
 }
 
 struct Held {
     envelope: Envelope,
-    acker: Acker,
     /// How many messages the stream has after this one.
     pending: i64,
 }
 
 impl Foreign {
-    /// `owner`'s log, for the view or reaction `purpose` of the service `consumer`.
+    /// `owner`'s log; `consumer` is what the reader is called on the bus.
     pub fn new(
         jetstream: jetstream::Context,
         owner: &'static str,
-        consumer: &str,
-        purpose: &str,
+        consumer: String,
         fetch: Fetch,
     ) -> Self {
         Self {
             jetstream,
             owner,
-            durable: format!("{consumer}--{purpose}"),
+            consumer,
             fetch,
             subscription: None,
             held: BTreeMap::new(),
-            taken: Vec::new(),
-            behind: false,
+            life: None,
+            ask: false,
         }
     }
 
-    /// The run of held events right behind `after`, of one life of the log.
+    /// The run of held events right behind `after`.
     fn take(&mut self, after: i64, limit: usize) -> Option<Batch> {
         let epoch = self.held.get(&(after + 1))?.envelope.epoch;
         let mut batch = Batch {
@@ -87,29 +96,28 @@ impl Foreign {
             head: after,
         };
         for position in (after + 1..).take(limit) {
-            match self.held.remove(&position) {
-                Some(held) if held.envelope.epoch == epoch => {
-                    batch.head = position + held.pending;
-                    batch.events.push(held.envelope.event);
-                    self.taken.push((position, held.acker));
-                }
-                Some(other_life) => {
-                    self.held.insert(position, other_life);
-                    break;
-                }
-                None => break,
-            }
+            let Some(held) = self.held.remove(&position) else {
+                break;
+            };
+            batch.head = position + held.pending;
+            batch.events.push(held.envelope.event);
         }
         Some(batch)
     }
 
-    /// Reads what is missing between `after` and the first held event, or what there is.
-    async fn fill(&mut self, after: i64, limit: usize) -> Result<Option<Batch>, SourceError> {
+    /// Reads what is missing between the cursor and the first held event, or what there is.
+    async fn fill(&mut self, after: &Cursor, limit: usize) -> Result<Option<Batch>, SourceError> {
         let first = self.held.first_key_value().map(|(&position, _)| position);
-        let hole = first.map_or(i64::MAX, |first| first - after - 1);
-        let limit = hole.min(limit as i64);
-        let batch = (self.fetch)(after, limit).await?;
-        self.behind = first.is_none() && !batch.events.is_empty();
+        let hole = first.map_or(i64::MAX, |first| first - after.position - 1);
+        let limit = hole.clamp(1, limit as i64);
+        let asked = asked(&self.fetch, self.owner, after, limit).await;
+        if let Err(SourceError::OtherLife(lives)) = &asked {
+            self.life = lives.last().map(|life| life.epoch);
+            self.held.clear();
+        }
+        let batch = asked?;
+        self.life = Some(batch.epoch);
+        self.ask = first.is_none() && !batch.events.is_empty();
         if batch.events.is_empty() && first.is_some() {
             // The stream is ahead of its log: a log restored from a backup, whose relay has not
             // yet emptied the stream. What is still true will be delivered again.
@@ -120,16 +128,16 @@ impl Foreign {
         Ok((!batch.events.is_empty()).then_some(batch))
     }
 
-    /// Waits for messages; false if none came.
-    async fn listen(&mut self) -> bool {
+    /// Waits for messages behind a position; false if none came.
+    async fn listen(&mut self, after: i64) -> bool {
         if self.jetstream.client().connection_state() != State::Connected {
             self.subscription = None;
         } else if self.subscription.is_none() {
-            let open = Subscription::open(&self.jetstream, self.owner, &self.durable);
+            let open = Subscription::open(&self.jetstream, self.owner, &self.consumer, after);
             match timeout(OPEN, Box::pin(open)).await {
                 Ok(Ok(subscription)) => self.subscription = Some(subscription),
-                Ok(Err(error)) => tracing::debug!(consumer = self.durable, "not open: {error}"),
-                Err(_elapsed) => tracing::debug!(consumer = self.durable, "not open in time"),
+                Ok(Err(error)) => tracing::debug!(consumer = self.consumer, "not open: {error}"),
+                Err(_elapsed) => tracing::debug!(consumer = self.consumer, "not open in time"),
             }
         }
         let Some(subscription) = &mut self.subscription else {
@@ -138,7 +146,7 @@ impl Foreign {
         let first = match timeout(IDLE, subscription.next()).await {
             Ok(Ok(message)) => message,
             Ok(Err(error)) => {
-                tracing::info!(consumer = self.durable, "opening again: {error}");
+                tracing::info!(consumer = self.consumer, "opening again: {error}");
                 self.subscription = None;
                 return false;
             }
@@ -156,51 +164,27 @@ impl Foreign {
         true
     }
 
+    /// Nothing is lost with what is not held: if it should have been an event, its position is
+    /// missing and will be asked for.
     fn hold(&mut self, message: Message) {
         let pending = message.info().map_or(0, |info| info.pending as i64);
-        let (message, acker) = message.split();
-        let headers = message.headers.unwrap_or_default();
+        let headers = message.headers.clone().unwrap_or_default();
+        if headers.get(DATA_REF).is_some() {
+            self.ask = true; // too large for the bus
+            return;
+        }
         match cloud_event::from_message(&headers, &message.payload) {
             Ok(envelope) if envelope.service == self.owner => {
-                let held = Held {
-                    envelope,
-                    acker,
-                    pending,
-                };
+                if self.life.is_some_and(|life| life != envelope.epoch) {
+                    // Of a life before, or the first sign of a new one: the owner knows.
+                    self.ask = true;
+                    return;
+                }
+                let held = Held { envelope, pending };
                 self.held.insert(held.envelope.event.position, held);
             }
-            Ok(_) => self.drop_stranger(acker, "of another service"),
-            Err(error) => self.drop_stranger(acker, &error.to_string()),
-        }
-    }
-
-    /// Nothing is lost with it: if it should have been an event, its position is missing and will
-    /// be asked for.
-    fn drop_stranger(&mut self, acker: Acker, reason: &str) {
-        tracing::warn!(stream = self.owner, "message is not an event: {reason}");
-        self.taken.push((0, acker));
-    }
-
-    async fn acknowledge(&mut self, up_to: i64) {
-        let later = self.held.split_off(&(up_to + 1));
-        let passed = std::mem::replace(&mut self.held, later);
-        let mut ackers: Vec<Acker> = passed.into_values().map(|held| held.acker).collect();
-        let taken = std::mem::take(&mut self.taken);
-        let (done, open): (Vec<_>, Vec<_>) = taken.into_iter().partition(|(at, _)| *at <= up_to);
-        self.taken = open;
-        ackers.extend(done.into_iter().map(|(_, acker)| acker));
-        if self.jetstream.client().connection_state() != State::Connected {
-            return; // delivered again, then, and skipped
-        }
-        let all = async {
-            for acker in ackers {
-                if acker.ack().await.is_err() {
-                    break;
-                }
-            }
-        };
-        if timeout(ACK, all).await.is_err() {
-            tracing::debug!(consumer = self.durable, "acknowledgements not sent");
+            Ok(_) => tracing::warn!(stream = self.owner, "message is of another service"),
+            Err(error) => tracing::warn!(stream = self.owner, "message is not an event: {error}"),
         }
     }
 }
@@ -210,26 +194,79 @@ impl Source for Foreign {
         self.owner
     }
 
-    async fn next(&mut self, after: i64, limit: usize) -> Result<Batch, SourceError> {
+    async fn next(&mut self, after: &Cursor, limit: usize) -> Result<Batch, SourceError> {
+        // Whatever is at or before the cursor is done, whoever did it.
+        self.held = self.held.split_off(&(after.position + 1));
+        self.life = self.life.or(after.epoch);
+        if after.epoch.is_some() && after.epoch != self.life {
+            self.held.clear();
+            self.ask = true;
+        }
         loop {
-            // Whatever is at or before the cursor is done, whoever did it.
-            self.acknowledge(after).await;
-            if let Some(batch) = self.take(after, limit) {
+            if let Some(batch) = self.take(after.position, limit) {
                 return Ok(batch);
             }
-            if self.held.is_empty() && !self.behind && self.listen().await {
+            // Who has read nothing yet does not know what to listen for.
+            let listens = self.held.is_empty() && !self.ask && self.life.is_some();
+            if listens && self.listen(after.position).await {
+                self.held = self.held.split_off(&(after.position + 1));
                 continue;
             }
             if let Some(batch) = self.fill(after, limit).await? {
                 return Ok(batch);
             }
-            if self.subscription.is_none() {
+            if self.subscription.is_none() && listens {
                 sleep(WITHOUT_STREAM).await;
             }
         }
     }
+}
 
-    async fn done(&mut self, position: i64) {
-        self.acknowledge(position).await;
+/// Another service's log, read from its owner alone: for who has much to read and no hurry.
+pub struct Pages {
+    owner: &'static str,
+    fetch: Fetch,
+}
+
+impl Pages {
+    pub fn new(owner: &'static str, fetch: Fetch) -> Self {
+        Self { owner, fetch }
     }
+}
+
+impl Source for Pages {
+    fn service(&self) -> &'static str {
+        self.owner
+    }
+
+    async fn next(&mut self, after: &Cursor, limit: usize) -> Result<Batch, SourceError> {
+        loop {
+            let batch = asked(&self.fetch, self.owner, after, limit as i64).await?;
+            if !batch.events.is_empty() {
+                return Ok(batch);
+            }
+            sleep(POLL).await;
+        }
+    }
+}
+
+/// A page that goes on where the reader is; an error when the log is not the reader's any more.
+async fn asked(
+    fetch: &Fetch,
+    owner: &str,
+    after: &Cursor,
+    limit: i64,
+) -> Result<Batch, SourceError> {
+    let Fetched { batch, lives } = fetch(after.position, limit).await?;
+    if after.epoch.is_some_and(|mine| mine != batch.epoch) {
+        return Err(SourceError::OtherLife(lives));
+    }
+    if batch.head < after.position {
+        return Err(SourceError::Unavailable(format!(
+            "the log of {owner} ends at {}, before what was read of it: was it restored from a \
+             backup without `kontakty migrate --restored {owner}`?",
+            batch.head
+        )));
+    }
+    Ok(batch)
 }

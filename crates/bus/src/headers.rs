@@ -34,6 +34,7 @@ pub(crate) const SUBJECT: &str = "ce-subject";
 pub(crate) const CONTENT_TYPE: &str = "ce-datacontenttype";
 pub(crate) const SCHEMA: &str = "ce-dataschema";
 pub(crate) const CLASSIFICATION: &str = "ce-dataclassification";
+pub(crate) const DATA_REF: &str = "ce-dataref";
 pub(crate) const SEQUENCE: &str = "ce-sequence";
 pub(crate) const RECORDED_TIME: &str = "ce-recordedtime";
 pub(crate) const STREAM_VERSION: &str = "ce-streamversion";
@@ -94,6 +95,11 @@ pub const HEADERS: &[Header] = &[
         CLASSIFICATION,
         Form::OneOf(&[CONFIDENTIAL, INTERNAL]),
         "confidential when personal data may be sealed in the payload, else internal.",
+    ),
+    sometimes(
+        DATA_REF,
+        Form::UriReference,
+        "The payload is too large for the bus: read the event from the log, as one that is missing.",
     ),
     always(
         SEQUENCE,

@@ -16,8 +16,8 @@ mod subjects;
 mod subscription;
 
 pub use cloud_event::{Envelope, FormatError, from_message, to_headers};
-pub use connect::{ConnectError, connect, jetstream};
-pub use foreign::{Fetch, Foreign};
+pub use connect::{ConnectError, connect, instance, jetstream};
+pub use foreign::{Fetch, Fetched, Foreign, Pages};
 pub use headers::{Form, HEADERS, Header};
 pub use relay::run_relay;
 pub use subjects::{all_subjects, data_schema, source, subject};

@@ -12,15 +12,17 @@ use async_nats::{
 };
 use es::Recorded;
 use es_postgres::{Log, LogError, projection::Backoff};
-use sqlx::{Connection, PgConnection};
 use tokio::{
     sync::watch,
     time::{Instant, timeout},
 };
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::{
-    cloud_event, stream,
+    cloud_event,
+    headers::DATA_REF,
+    stream,
     stream::{Place, StreamError},
     subjects,
 };
@@ -29,11 +31,10 @@ use crate::{
 const WINDOW: i64 = 512;
 /// Back-up of the wake-up call, for appends of other replicas.
 const POLL: Duration = Duration::from_millis(500);
-/// How often an idle relay makes sure that the stream still holds the log, and that it still leads.
+/// How often an idle relay makes sure that the stream still holds the log.
 const VERIFY: Duration = Duration::from_secs(5);
-/// How often a follower tries to lead, and how long the leader's connection may take to answer.
-const ELECTION: Duration = Duration::from_secs(1);
-const ANSWER: Duration = Duration::from_secs(5);
+/// What the message gets on its way: ids and expectations.
+const MORE_HEADERS: usize = 512;
 
 #[derive(Debug, thiserror::Error)]
 enum RelayError {
@@ -51,15 +52,13 @@ enum RelayError {
     Misplaced { position: i64, sequence: u64 },
     #[error(transparent)]
     Log(#[from] LogError),
-    #[error("leadership lost")]
-    Lease(#[source] sqlx::Error),
-    #[error("leadership not confirmed in time")]
-    LeaseSilent,
 }
 
-/// Keeps the stream of `log`'s service equal to the log until cancelled, in whichever replica
-/// leads; `progress` tells the position published last. Waits out every fault: commands never
-/// depend on it.
+/// Keeps the stream of `log`'s service equal to the log until cancelled; `progress` tells the
+/// position published last. Waits out every fault: commands never depend on it.
+///
+/// One replica should do it, the leader. Another one that does not know of its end yet does no harm:
+/// the stream refuses what does not follow its last message.
 pub async fn run_relay(
     log: Log,
     jetstream: jetstream::Context,
@@ -91,55 +90,18 @@ struct Relay {
 impl Relay {
     async fn run(mut self) -> Infallible {
         loop {
-            let mut lease = self.lead().await;
-            tracing::info!(stream = self.log.service(), "leading the relay");
-            loop {
-                let Err::<Infallible, _>(error) = Box::pin(self.follow(&mut lease)).await;
-                let text = chain(&error);
-                if self.told != text {
-                    tracing::warn!(stream = self.log.service(), "relay interrupted: {text}");
-                    self.told = text;
-                }
-                self.backoff.wait().await;
-                if confirm(&mut lease).await.is_err() {
-                    break;
-                }
+            let Err::<Infallible, _>(error) = Box::pin(self.follow()).await;
+            let text = chain(&error);
+            if self.told != text {
+                tracing::warn!(stream = self.log.service(), "relay interrupted: {text}");
+                self.told = text;
             }
+            self.backoff.wait().await;
         }
-    }
-
-    /// Waits to be the one relay of the service: a lock that PostgreSQL keeps as long as the
-    /// connection lives. A leader that slept through the loss of it does no harm: the stream
-    /// refuses what does not follow its last message.
-    async fn lead(&mut self) -> PgConnection {
-        loop {
-            match self.try_lead().await {
-                Ok(Some(lease)) => return lease,
-                Ok(None) => {}
-                Err(error) => {
-                    tracing::debug!(stream = self.log.service(), "no election: {error}");
-                }
-            }
-            tokio::time::sleep(ELECTION).await;
-        }
-    }
-
-    async fn try_lead(&self) -> Result<Option<PgConnection>, sqlx::Error> {
-        let mut lease = self.log.pool().acquire().await?.detach();
-        let leads: bool =
-            sqlx::query_scalar("select pg_try_advisory_lock(hashtextextended('relay ' || $1, 0))")
-                .bind(self.log.service())
-                .fetch_one(&mut lease)
-                .await?;
-        if leads {
-            return Ok(Some(lease));
-        }
-        lease.close().await?;
-        Ok(None)
     }
 
     /// Publishes whatever the log has and the stream has not, until something goes wrong.
-    async fn follow(&mut self, lease: &mut PgConnection) -> Result<Infallible, RelayError> {
+    async fn follow(&mut self) -> Result<Infallible, RelayError> {
         if self.jetstream.client().connection_state() != State::Connected {
             return Err(RelayError::Disconnected);
         }
@@ -152,14 +114,16 @@ impl Relay {
             self.progress.send_replace(place.position);
             // Seen before the read: an append in between wakes us once too often, never too rarely.
             head.borrow_and_update();
-            let events = self.log.read(place.position, WINDOW).await?;
-            if !events.is_empty() {
-                place = self.publish(place, asked, events).await?;
+            let page = self.log.page(place.position, WINDOW).await?;
+            if page.epoch != place.epoch {
+                return Err(StreamError::Changed.into()); // the log was restored from a backup
+            }
+            if !page.events.is_empty() {
+                place = self.publish(place, asked, page.events).await?;
                 self.recovered();
                 continue;
             }
             if verified.elapsed() >= VERIFY {
-                confirm(lease).await?;
                 stream::verify(&stream, place).await?;
                 verified = Instant::now();
                 self.recovered();
@@ -189,7 +153,7 @@ impl Relay {
             let position = event.position;
             let id = self.message_id(&event);
             let failed = |source| RelayError::Publish { position, source };
-            let sent = self.send(event, &id, expected, before.as_deref());
+            let sent = self.send(place.epoch, event, &id, expected, before.as_deref());
             acks.push((position, expected + 1, sent.await.map_err(failed)?));
             before = Some(id);
         }
@@ -204,13 +168,18 @@ impl Relay {
                 let sequence = ack.sequence;
                 return Err(RelayError::Misplaced { position, sequence });
             }
-            reached = Place { position, sequence };
+            reached = Place {
+                position,
+                sequence,
+                ..place
+            };
         }
         Ok(reached)
     }
 
     async fn send(
         &self,
+        epoch: Uuid,
         event: Recorded,
         id: &str,
         expected: u64,
@@ -218,13 +187,22 @@ impl Relay {
     ) -> Result<PublishAckFuture, PublishError> {
         let service = self.log.service();
         let subject = subjects::subject(service, &event.event_type, event.schema_version);
+        let mut headers = cloud_event::to_headers(service, epoch, &event);
+        let mut payload = event.payload;
+        let size = payload.len() + cloud_event::size(&headers) + MORE_HEADERS;
+        if size > self.jetstream.client().max_payload() {
+            // Only where it is to be had: readers ask the owner, as for a hole.
+            let place = format!("/kontakty/{service}/{}", event.position);
+            headers.insert(DATA_REF, place);
+            payload = Vec::new();
+        }
         let mut message = PublishMessage::build()
-            .headers(cloud_event::to_headers(service, self.log.epoch(), &event))
+            .headers(headers)
             .message_id(id)
             // The fence. Not the last message's id: the server forgets that one when, at its
             // restart, the message is older than the duplicate window, and then refuses for ever.
             .expected_last_sequence(expected)
-            .payload(event.payload.into());
+            .payload(payload.into());
         // Within a window the id is fresh, and needed: were a stranger's message to take the place
         // of the first of ours, the second would have the right sequence without it.
         if let Some(before) = before {
@@ -241,14 +219,6 @@ impl Relay {
             refill => format!("{}.{refill}", event.event_id),
         }
     }
-}
-
-/// That the connection which holds the lock is alive.
-async fn confirm(lease: &mut PgConnection) -> Result<(), RelayError> {
-    timeout(ANSWER, lease.ping())
-        .await
-        .map_err(|_| RelayError::LeaseSilent)?
-        .map_err(RelayError::Lease)
 }
 
 /// The error with its causes.

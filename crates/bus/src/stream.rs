@@ -7,10 +7,11 @@ use async_nats::jetstream::{
     context::CreateStreamError,
     stream::{
         Config, DeleteMessageError, InfoError, LastRawMessageErrorKind, PurgeError,
-        RawMessageError, RetentionPolicy, StorageType, Stream,
+        RawMessageError, RetentionPolicy, State, StorageType, Stream,
     },
 };
 use es_postgres::{Log, LogError};
+use uuid::Uuid;
 
 use crate::{
     cloud_event::{self, Standing},
@@ -26,6 +27,8 @@ pub(crate) struct Place {
     pub(crate) position: i64,
     /// The stream's own count, which never falls and which the next message must follow.
     pub(crate) sequence: u64,
+    /// The life of the log that the stream holds.
+    pub(crate) epoch: Uuid,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -92,8 +95,8 @@ fn is_as_wanted(service: &str, stored: &Config) -> bool {
 }
 
 /// Asks the stream what it last holds, and makes sure that this, and as much as this, is the log's.
-/// What is not, goes: a stranger's message at the end; everything, if some of it was removed or is
-/// of a life of the log before a restored backup.
+/// What is not, goes: a stranger's message at the end; everything, if the beginning is gone or is of
+/// a life of the log before a restored backup.
 pub(crate) async fn place(stream: &Stream, log: &Log) -> Result<Place, StreamError> {
     loop {
         let state = stream.get_info().await?.state;
@@ -102,8 +105,11 @@ pub(crate) async fn place(stream: &Stream, log: &Log) -> Result<Place, StreamErr
         let last = match stream.get_last_raw_message_by_subject(&subjects).await {
             Ok(last) => last,
             Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => {
-                let position = 0;
-                return Ok(Place { position, sequence });
+                return Ok(Place {
+                    position: 0,
+                    sequence,
+                    epoch: log.page(0, 0).await?.epoch,
+                });
             }
             Err(error) => return Err(error.into()),
         };
@@ -112,11 +118,21 @@ pub(crate) async fn place(stream: &Stream, log: &Log) -> Result<Place, StreamErr
         }
         match cloud_event::standing(&last.headers) {
             Ok(standing)
-                if state.messages == standing.position as u64
-                    && is_in_log(log, &standing).await? =>
+                if holds(&state, standing.position) && is_in_log(log, &standing).await? =>
             {
-                let position = standing.position;
-                return Ok(Place { position, sequence });
+                let missing = standing.position as u64 - state.messages;
+                if missing > 0 {
+                    tracing::warn!(
+                        stream = log.service(),
+                        missing,
+                        "messages were deleted from the stream; readers get them from the log"
+                    );
+                }
+                return Ok(Place {
+                    position: standing.position,
+                    sequence,
+                    epoch: standing.epoch,
+                });
             }
             Ok(standing) => {
                 tracing::warn!(
@@ -126,7 +142,8 @@ pub(crate) async fn place(stream: &Stream, log: &Log) -> Result<Place, StreamErr
                     messages = state.messages,
                     "stream is not what the log says: emptying it and filling it again"
                 );
-                stream.purge().await?;
+                // Not what a new leader has published since.
+                stream.purge().sequence(sequence + 1).await?;
             }
             Err(error) => {
                 tracing::warn!(
@@ -140,19 +157,24 @@ pub(crate) async fn place(stream: &Stream, log: &Log) -> Result<Place, StreamErr
     }
 }
 
+/// Whether a stream has the log up to a position, but for messages taken out of its middle: each
+/// reader sees that hole and reads the log.
+fn holds(state: &State, position: i64) -> bool {
+    (position as u64)
+        .checked_sub(state.messages)
+        .is_some_and(|missing| missing <= state.deleted_count.unwrap_or_default())
+}
+
 async fn is_in_log(log: &Log, standing: &Standing) -> Result<bool, LogError> {
-    if standing.epoch != log.epoch() {
-        return Ok(false);
-    }
-    let held = log.read(standing.position - 1, 1).await?;
-    Ok(held
-        .first()
-        .is_some_and(|event| event.event_id == standing.event_id))
+    let page = log.page(standing.position - 1, 1).await?;
+    let held = page.events.first();
+    Ok(standing.epoch == page.epoch
+        && held.is_some_and(|event| event.event_id == standing.event_id))
 }
 
 /// Fails if the stream is gone, or does not hold the log up to where we left it.
 pub(crate) async fn verify(stream: &Stream, place: Place) -> Result<(), StreamError> {
     let state = stream.get_info().await?.state;
-    let same = state.last_sequence == place.sequence && state.messages == place.position as u64;
+    let same = state.last_sequence == place.sequence && holds(&state, place.position);
     same.then_some(()).ok_or(StreamError::Changed)
 }

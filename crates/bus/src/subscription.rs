@@ -1,4 +1,5 @@
-//! A durable pull consumer on another service's stream.
+//! A pull consumer on another service's stream, of one reader and for as long as that listens.
+//! Nothing is acknowledged: the reader's own cursor tells what is done.
 
 use std::time::Duration;
 
@@ -14,9 +15,8 @@ use futures::{FutureExt, StreamExt};
 
 /// Messages asked for at a time, and thereby how many may wait in memory.
 const PULL: usize = 500;
-const ACK_PENDING: i64 = 2_000;
-/// After this, a message that a dead replica took is given to another.
-const ACK_WAIT: Duration = Duration::from_secs(30);
+/// The server forgets the consumer of a reader that has gone.
+const INACTIVE: Duration = Duration::from_mins(1);
 const EXPIRES: Duration = Duration::from_secs(30);
 /// Two missed ones tell that consumer, stream or server are gone.
 const HEARTBEAT: Duration = Duration::from_secs(2);
@@ -27,6 +27,8 @@ pub(crate) enum SubscriptionError {
     Stream(#[from] jetstream::context::GetStreamError),
     #[error("no consumer")]
     Consumer(#[from] ConsumerError),
+    #[error("stream not readable")]
+    Info(#[from] jetstream::stream::InfoError),
     #[error("no messages")]
     Stopped(#[from] jetstream::consumer::StreamError),
     #[error("messages ended")]
@@ -38,19 +40,23 @@ pub(crate) enum SubscriptionError {
 pub(crate) struct Subscription(Messages);
 
 impl Subscription {
-    /// Makes the consumer if it is not there; makes it anew if it was set up otherwise, which
-    /// costs nothing, because the reader's own cursor tells what is done.
+    /// Begins behind a position of the log. Makes the consumer anew if it is there already: where
+    /// it was costs nothing to forget.
     pub(crate) async fn open(
         jetstream: &jetstream::Context,
         stream: &str,
-        durable: &str,
+        name: &str,
+        after: i64,
     ) -> Result<Self, SubscriptionError> {
-        let stream = jetstream.get_stream(stream).await?;
-        let consumer = match stream.create_consumer(config(durable)).await {
+        let mut stream = jetstream.get_stream(stream).await?;
+        // The relay keeps the stream dense, so this is the place. Were it not, what comes twice is
+        // dropped and what is missing is asked for.
+        let first = stream.info().await?.state.first_sequence.max(1);
+        let config = config(name, first + after.max(0) as u64);
+        let consumer = match stream.create_consumer(config.clone()).await {
             Err(error) if matches!(error.kind(), ConsumerErrorKind::JetStream(_)) => {
-                tracing::warn!(consumer = durable, "consumer was set up otherwise: {error}");
-                stream.delete_consumer(durable).await?;
-                stream.create_consumer(config(durable)).await?
+                stream.delete_consumer(name).await?;
+                stream.create_consumer(config).await?
             }
             made => made?,
         };
@@ -77,13 +83,12 @@ impl Subscription {
     }
 }
 
-fn config(durable: &str) -> Config {
+fn config(name: &str, start_sequence: u64) -> Config {
     Config {
-        durable_name: Some(durable.to_owned()),
-        deliver_policy: DeliverPolicy::All,
-        ack_policy: AckPolicy::Explicit,
-        ack_wait: ACK_WAIT,
-        max_ack_pending: ACK_PENDING,
+        name: Some(name.to_owned()),
+        deliver_policy: DeliverPolicy::ByStartSequence { start_sequence },
+        ack_policy: AckPolicy::None,
+        inactive_threshold: INACTIVE,
         ..Config::default()
     }
 }

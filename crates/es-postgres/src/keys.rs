@@ -112,6 +112,11 @@ impl Keys {
         Ok(())
     }
 
+    /// Asks the database again for everything.
+    pub(crate) fn forget(&self) {
+        self.cache.invalidate_all();
+    }
+
     pub(crate) fn claim(&self, reservation: &Reservation) -> Claim {
         match reservation {
             Reservation::Take { kind, name } => Claim::Take {

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use chrono::{DateTime, Utc};
 use es::{Recorded, Subject};
@@ -7,11 +7,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
 use crate::{
-    Append, AppendError, Appended, LogError, MasterKey,
+    Append, AppendError, Appended, Life, LogError, MasterKey,
     appender::{Appender, Job},
     keys::Keys,
+    life::Known,
     retry,
-    row::{Row, select_events},
+    row::{Row, select_events, select_page},
 };
 
 /// How many appends may wait. Callers beyond it wait for a place.
@@ -26,10 +27,19 @@ pub struct Log {
 struct Shared {
     service: &'static str,
     pool: PgPool,
-    epoch: Uuid,
-    head: watch::Sender<i64>,
     queue: mpsc::Sender<Job>,
-    keys: Keys,
+    known: Arc<Known>,
+}
+
+/// A part of a log, as of one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page {
+    /// The life of the log that it is of.
+    pub epoch: Uuid,
+    /// Where the log ends.
+    pub head: i64,
+    /// Personal fields are sealed.
+    pub events: Vec<Recorded>,
 }
 
 impl Log {
@@ -52,18 +62,16 @@ impl Log {
         .await?;
         let keys = Keys::new(pool.clone(), &master)?;
         keys.belongs(&master).await?;
-        let head = watch::Sender::new(row.try_get(0)?);
+        let known = Arc::new(Known::new(row.try_get(1)?, row.try_get(0)?, keys));
         let (queue, jobs) = mpsc::channel(QUEUE);
-        let appender = Appender::new(pool.clone(), jobs, head.clone());
+        let appender = Appender::new(pool.clone(), jobs, Arc::clone(&known));
         tokio::spawn(appender.run());
         Ok(Self {
             shared: Arc::new(Shared {
                 service,
-                epoch: row.try_get(1)?,
-                head,
-                queue,
-                keys,
                 pool,
+                queue,
+                known,
             }),
         })
     }
@@ -77,35 +85,61 @@ impl Log {
         &self.shared.pool
     }
 
-    /// Another one after a restore from a backup: positions then mean other events.
+    /// The life of the log as this process last saw it. Another one after a restore from a backup:
+    /// positions then mean other events.
     pub fn epoch(&self) -> Uuid {
-        self.shared.epoch
+        self.shared.known.epoch()
+    }
+
+    /// All lives of the log, oldest first. The database is asked only when there is a new one.
+    pub async fn lives(&self) -> Result<Vec<Life>, LogError> {
+        let asked = || {
+            let asked = self.shared.known.lives.lock();
+            asked.unwrap_or_else(PoisonError::into_inner)
+        };
+        let known = asked().clone();
+        if known.last().is_some_and(|life| life.epoch == self.epoch()) {
+            return Ok(known);
+        }
+        let rows: Vec<(Uuid, i64)> = retry::read(|| {
+            sqlx::query_as("select epoch, first_position from log.epochs order by ordinal")
+                .fetch_all(self.pool())
+        })
+        .await?;
+        let life = |(epoch, first_position)| Life {
+            epoch,
+            first_position,
+        };
+        let lives: Vec<Life> = rows.into_iter().map(life).collect();
+        asked().clone_from(&lives);
+        Ok(lives)
     }
 
     pub(crate) fn keys(&self) -> &Keys {
-        &self.shared.keys
+        &self.shared.known.keys
     }
 
     /// The newest position this process knows of. Other replicas' appends show after [`Log::read`]
     /// or [`Log::refresh_head`].
     pub fn head(&self) -> watch::Receiver<i64> {
-        self.shared.head.subscribe()
+        self.shared.known.head.subscribe()
     }
 
     /// Asks the database for the newest position.
     pub async fn refresh_head(&self) -> Result<i64, LogError> {
-        let position = retry::read(|| {
-            sqlx::query_scalar("select position from log.head order by position desc limit 1")
+        let (position, epoch) = retry::read(|| {
+            sqlx::query_as("select position, epoch from log.head order by position desc limit 1")
                 .fetch_one(self.pool())
         })
         .await?;
-        raise(&self.shared.head, position);
+        self.shared.known.see(epoch, position);
         Ok(position)
     }
 
     /// Hands events to the appender. Each append is accepted or refused by itself, in this order.
     /// A caller that stops waiting changes nothing: what was handed over will be settled.
     pub async fn append(&self, requests: Vec<Append>) -> Vec<Result<Appended, AppendError>> {
+        let epoch = self.epoch();
         let mut answers = Vec::with_capacity(requests.len());
         for append in requests {
             let (answer, settled) = oneshot::channel();
@@ -118,7 +152,7 @@ impl Log {
             let _ = self
                 .shared
                 .queue
-                .send(Job::new(append, claims, answer))
+                .send(Job::new(append, claims, epoch, answer))
                 .await;
             answers.push(settled);
         }
@@ -133,16 +167,33 @@ impl Log {
 
     /// Events behind a position, in order. Personal fields are sealed.
     pub async fn read(&self, after: i64, limit: i64) -> Result<Vec<Recorded>, LogError> {
-        let events = self
-            .rows(after, after.saturating_add(limit))
-            .await?
-            .into_iter()
-            .map(Row::recorded)
+        Ok(self.page(after, limit).await?.events)
+    }
+
+    /// The same, with where the log stood at that moment.
+    pub async fn page(&self, after: i64, limit: i64) -> Result<Page, LogError> {
+        let rows = retry::read(|| {
+            sqlx::query(select_page!())
+                .bind(after)
+                .bind(after.saturating_add(limit))
+                .fetch_all(self.pool())
+        })
+        .await?;
+        // There is always a row with the head; without events it is the only one.
+        let first = rows.first().ok_or(sqlx::Error::RowNotFound)?;
+        let (epoch, head): (Uuid, i64) = (first.try_get("epoch")?, first.try_get("head")?);
+        self.shared.known.see(epoch, head);
+        let empty = first.try_get::<Option<i64>, _>(0)?.is_none();
+        let events = rows
+            .iter()
+            .filter(|_| !empty)
+            .map(|row| Row::read(row)?.recorded())
             .collect::<Result<Vec<_>, LogError>>()?;
-        if let Some(last) = events.last() {
-            raise(&self.shared.head, last.position);
-        }
-        Ok(events)
+        Ok(Page {
+            epoch,
+            head,
+            events,
+        })
     }
 
     pub(crate) async fn rows(&self, after: i64, up_to: i64) -> Result<Vec<Row>, LogError> {

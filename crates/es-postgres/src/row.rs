@@ -20,6 +20,17 @@ macro_rules! select_events {
 }
 pub(crate) use select_events;
 
+/// The same from the log, each with where the log stands: one statement, so one moment.
+macro_rules! select_page {
+    () => {
+        "select position, event_id, stream, version, type, schema_version, occurred_at, \
+         recorded_at, request_id, metadata, payload, hash, epoch, head \
+         from (select epoch, position as head from log.head order by position desc limit 1) as now \
+         left join log.read($1, $2) on true order by position"
+    };
+}
+pub(crate) use select_page;
+
 /// An event exactly as stored.
 pub(crate) struct Row {
     pub(crate) position: i64,

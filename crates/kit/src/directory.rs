@@ -78,7 +78,7 @@ impl Directory {
             .collect())
     }
 
-    pub(crate) async fn reload(&self) -> Result<i64, sqlx::Error> {
+    pub(crate) async fn reload(&self) -> Result<view::Revision, sqlx::Error> {
         // Read first: what changes in between is loaded twice rather than never.
         let revision = view::revision(&self.pool).await?;
         self.snapshot.store(Arc::new(view::load(&self.pool).await?));

@@ -13,7 +13,7 @@ use api::log::{
     log_service_server::{self, LogServiceServer},
 };
 use es::Recorded;
-use es_postgres::Log;
+use es_postgres::{Life, Log, Page};
 use tokio::time::{Instant, timeout};
 use tonic::{Request, Response, Status};
 
@@ -61,8 +61,8 @@ impl LogService {
             0 => DEFAULT_LIMIT,
             limit => i64::from(limit).min(MAX_LIMIT),
         };
-        let events = log.read(after, limit).await?;
-        Ok(Read { log, events })
+        let page = log.page(after, limit).await?;
+        Ok(Read { log, page })
     }
 
     /// Who calls; what a log holds does not depend on whose accounts one sees.
@@ -96,7 +96,7 @@ impl LogService {
 
 struct Read<'a> {
     log: &'a Log,
-    events: Vec<Recorded>,
+    page: Page,
 }
 
 #[tonic::async_trait]
@@ -127,13 +127,15 @@ impl log_service_server::LogService for LogService {
         request: Request<ReadEventsRequest>,
     ) -> Result<Response<ReadEventsResponse>, Status> {
         let request = request.into_inner();
-        let Read { log, events } = self
+        let Read { log, page } = self
             .read(&request.service, request.after_position, request.limit)
             .await?;
+        let lives = log.lives().await.map_err(AppError::from)?;
         Ok(Response::new(ReadEventsResponse {
-            events: to_api(events),
-            epoch: log.epoch().to_string(),
-            head_position: *log.head().borrow(),
+            events: to_api(page.events),
+            epoch: page.epoch.to_string(),
+            head_position: page.head,
+            lives: lives.iter().map(life_to_api).collect(),
         }))
     }
 
@@ -142,15 +144,15 @@ impl log_service_server::LogService for LogService {
         request: Request<ReadOpenedEventsRequest>,
     ) -> Result<Response<ReadOpenedEventsResponse>, Status> {
         let request = request.into_inner();
-        let Read { log, mut events } = self
+        let Read { log, mut page } = self
             .read(&request.service, request.after_position, request.limit)
             .await?;
-        log.open_personal(&mut events)
+        log.open_personal(&mut page.events)
             .await
             .map_err(AppError::from)?;
         Ok(Response::new(ReadOpenedEventsResponse {
-            events: to_api(events),
-            epoch: log.epoch().to_string(),
+            events: to_api(page.events),
+            epoch: page.epoch.to_string(),
         }))
     }
 
@@ -233,6 +235,13 @@ fn check_position(after: i64) -> Result<(), AppError> {
     v.finish()
 }
 
+fn life_to_api(life: &Life) -> api::log::Life {
+    api::log::Life {
+        epoch: life.epoch.to_string(),
+        first_position: life.first_position,
+    }
+}
+
 fn to_api(events: Vec<Recorded>) -> Vec<Event> {
     events.into_iter().map(recorded::to_api).collect()
 }
@@ -244,10 +253,15 @@ async fn subscription(
 ) -> Result<(), StreamEnd> {
     let mut head = log.head();
     let mut last_sent: Option<Instant> = None;
+    let begun = log.epoch();
     loop {
         // Seen before the read: an append in between wakes us once too often, never too rarely.
         head.mark_unchanged();
-        let events = log.read(after, PART).await?;
+        let Page { epoch, events, .. } = log.page(after, PART).await?;
+        if epoch != begun {
+            let restored = "the log was restored from a backup".to_owned();
+            return Err(AppError::Unavailable(restored).into());
+        }
         let full = events.len() as i64 == PART;
         let due = last_sent.is_none_or(|at| at.elapsed() >= HEARTBEAT);
         if !events.is_empty() || due {
@@ -255,6 +269,7 @@ async fn subscription(
             let part = SubscribeEventsResponse {
                 events: to_api(events),
                 caught_up: !full,
+                epoch: epoch.to_string(),
             };
             sender.send(part).await?;
             last_sent = Some(Instant::now());

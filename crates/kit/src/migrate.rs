@@ -111,6 +111,17 @@ pub async fn create_login(
     Ok(())
 }
 
+/// A database was restored from a backup: its log begins another life, at the position that is
+/// returned. Done twice it does no harm. `url` names the owner of the database.
+pub async fn begin_epoch(url: &SecretString) -> Result<i64, MigrationFault> {
+    let mut connection = connect(url).await?;
+    let first = sqlx::query_scalar("select new_first_position from log.begin_epoch()")
+        .fetch_one(&mut connection)
+        .await?;
+    connection.close().await?;
+    Ok(first)
+}
+
 async fn connect(url: &SecretString) -> Result<PgConnection, sqlx::Error> {
     let options =
         PgConnectOptions::from_str(url.expose_secret())?.application_name("kontakty migrate");

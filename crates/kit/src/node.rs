@@ -98,6 +98,7 @@ pub struct Parts {
     pub nats: async_nats::Client,
     pub jetstream: jetstream::Context,
     master_key: MasterKey,
+    instance: String,
     address: SocketAddr,
     listener: Mutex<Option<TcpListener>>,
     logs: Mutex<BTreeMap<&'static str, Log>>,
@@ -131,6 +132,7 @@ impl Node {
             clock: Clock::new(&config.clock),
             pages: Pages::new(&master_key),
             jetstream: bus::jetstream(nats.clone()),
+            instance: bus::instance(&nats),
             config,
             tasks,
             tokens,
@@ -142,6 +144,11 @@ impl Node {
             listener: Mutex::new(Some(listener)),
             logs: Mutex::default(),
         })))
+    }
+
+    /// What this process is called where each replica has a name of its own.
+    pub(crate) fn instance(&self) -> &str {
+        &self.instance
     }
 
     /// Where this process answers.

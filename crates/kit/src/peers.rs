@@ -11,8 +11,12 @@ use api::log::{
     GetHeadRequest, ReadEventsRequest, ReadOpenedEventsRequest,
     log_service_client::LogServiceClient,
 };
+use bus::Fetched;
 use es::Recorded;
-use es_postgres::projection::{ApplyError, Batch, SourceError};
+use es_postgres::{
+    Life,
+    projection::{ApplyError, Batch, SourceError},
+};
 use futures::FutureExt;
 use tokio::time::Instant;
 use tonic::{
@@ -105,7 +109,7 @@ impl Peers {
         service: &'static str,
         after: i64,
         limit: i64,
-    ) -> Result<Batch, SourceError> {
+    ) -> Result<Fetched, SourceError> {
         let unavailable = |status: Status| SourceError::Unavailable(told(service, &status));
         let request = ReadEventsRequest {
             service: service.to_owned(),
@@ -120,11 +124,38 @@ impl Peers {
             .into_inner();
         let events = answer.events.into_iter().map(recorded::from_api);
         let malformed = || SourceError::Unavailable(format!("{service} sent a malformed event"));
-        Ok(Batch {
-            epoch: Uuid::parse_str(&answer.epoch).map_err(|_| malformed())?,
-            events: events.collect::<Option<_>>().ok_or_else(malformed)?,
-            head: answer.head_position,
+        let lives = answer.lives.iter().map(|life| {
+            Some(Life {
+                epoch: Uuid::parse_str(&life.epoch).ok()?,
+                first_position: life.first_position,
+            })
+        });
+        Ok(Fetched {
+            batch: Batch {
+                epoch: Uuid::parse_str(&answer.epoch).map_err(|_| malformed())?,
+                events: events.collect::<Option<_>>().ok_or_else(malformed)?,
+                head: answer.head_position,
+            },
+            lives: lives.collect::<Option<_>>().ok_or_else(malformed)?,
         })
+    }
+
+    /// One event of another service, personal fields sealed; `None` when there is none.
+    pub(crate) async fn event(
+        &self,
+        service: &str,
+        position: i64,
+    ) -> Result<Option<Recorded>, ApplyError> {
+        let transient = |status: Status| ApplyError::Transient(told(service, &status));
+        let request = ReadEventsRequest {
+            service: service.to_owned(),
+            after_position: position - 1,
+            limit: 1,
+        };
+        let mut log = self.log(service).map_err(transient)?;
+        let answer = log.read_events(request).await.map_err(transient)?;
+        let mut events = answer.into_inner().events.into_iter();
+        Ok(events.next().and_then(recorded::from_api))
     }
 
     /// One event of another service with its personal fields opened.

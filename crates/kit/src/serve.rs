@@ -1,10 +1,16 @@
 //! The server: which services answer here, and everything between the socket and the handlers.
 
-use std::{borrow::Borrow, collections::HashMap, convert::Infallible, io, time::Duration};
+use std::{
+    borrow::Borrow,
+    collections::{BTreeMap, HashMap},
+    convert::Infallible,
+    io,
+    time::Duration,
+};
 
 use api::{
     Limited, clock::clock_service_server::ClockServiceServer,
-    log::log_service_server::LogServiceServer,
+    log::log_service_server::LogServiceServer, views::views_service_server::ViewsServiceServer,
 };
 use http::{HeaderName, HeaderValue, Method, Request, header};
 use tokio::net::TcpListener;
@@ -15,8 +21,8 @@ use tonic_web::GrpcWebLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::{
-    Node, RightsError, Service, clock_service::ClockService, config, connections,
-    directory::Directory, gate::Gate, layer::CallLayer, log_service::LogService, rights::Rights,
+    Node, RightsError, Service, clock_service::ClockService, config, connections, gate::Gate,
+    layer::CallLayer, log_service::LogService, rights::Rights, views_service::ViewsService,
 };
 
 /// How long calls that are being answered may go on after the stop.
@@ -44,8 +50,7 @@ pub enum ServeError {
 
 /// The gRPC services of one service.
 pub struct Mounted {
-    service: &'static str,
-    directory: Directory,
+    service: Service,
     max_request_bytes: usize,
     names: Vec<&'static str>,
     routes: Vec<Mount>,
@@ -57,8 +62,7 @@ impl Mounted {
     pub fn new(service: impl Borrow<Service>) -> Self {
         let service = service.borrow();
         Self {
-            service: service.log.service(),
-            directory: service.directory.clone(),
+            service: service.clone(),
             max_request_bytes: service.node.config.server.max_request_bytes,
             names: Vec::new(),
             routes: Vec::new(),
@@ -101,19 +105,25 @@ pub async fn serve(
         "",
         LogServiceServer::<LogService>::NAME,
         ClockServiceServer::<ClockService>::NAME,
+        ViewsServiceServer::<ViewsService>::NAME,
     ];
     // What every process answers, whichever services are in it.
     let request_bytes = config.max_request_bytes;
     let mut routes = Routes::default()
         .add_service(LogService::server(node).limited(request_bytes, MAX_ANSWER_BYTES))
         .add_service(ClockService::server(node).limited(request_bytes, MAX_ANSWER_BYTES));
-    for service in mounted {
-        directories.insert(service.service, service.directory);
-        names.extend(service.names);
-        for mount in service.routes {
+    let mut services = BTreeMap::new();
+    for mounted in mounted {
+        let service = mounted.service;
+        directories.insert(service.name(), service.directory.clone());
+        services.insert(service.name(), service);
+        names.extend(mounted.names);
+        for mount in mounted.routes {
             routes = mount(routes);
         }
     }
+    routes =
+        routes.add_service(ViewsService::server(services).limited(request_bytes, MAX_ANSWER_BYTES));
     let (health, health_server) = tonic_health::server::health_reporter();
     routes = routes.add_service(health_server);
     if config.reflection {

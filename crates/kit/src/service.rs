@@ -8,14 +8,13 @@ use es::{Aggregate, Recorded};
 use es_postgres::{
     Log, LogError, Outcome,
     projection::{
-        ApplyError, OwnLog, Progress, Projection, Reached, Reaction, RunError, Source, prepare,
+        ApplyError, OwnLog, Progress, Projection, Reached, Reaction, mended, prepare,
         run_projection, run_reaction,
     },
 };
 use prost::Message;
 use sqlx::{PgPool, migrate::Migrator};
 use tokio::{sync::watch, time::Instant};
-use tokio_util::sync::CancellationToken;
 use tonic::{Request, Status};
 use vocabulary::{AccountId, StaffId};
 
@@ -24,6 +23,10 @@ use crate::{
     ctx::{self, Call},
     database,
     directory::{AccountEntry, Directory, DirectoryView, StaffEntry},
+    events::Events,
+    followers::{Follower, Followers, Rule, View},
+    leader::{Leadership, Term},
+    rebuilds::Wanted,
     views::Views,
 };
 
@@ -34,7 +37,10 @@ pub struct Service {
     pub views: Views,
     pub directory: Directory,
     pub node: Node,
+    pub(crate) followers: Followers,
     reactions: Progress,
+    leadership: Leadership,
+    wanted: Wanted,
 }
 
 impl Service {
@@ -61,9 +67,12 @@ impl Service {
         checkpoints::keep(node, &log)?;
         let directory = Directory::new(pool.clone());
         let service = Self {
+            leadership: Leadership::start(&node.tasks, pool.clone(), name),
             views: Views::new(pool, directory.clone()),
             directory,
+            followers: Followers::default(),
             reactions: Progress::default(),
+            wanted: Wanted::default(),
             node: node.clone(),
             log,
         };
@@ -72,6 +81,10 @@ impl Service {
         metrics.follow_views("projection", name, service.views.progress());
         metrics.follow_views("reaction", name, &service.reactions);
         service.start_relay();
+        service.lead("rebuilds", {
+            let service = service.clone();
+            move |term| service.wanted.clone().watch(service.clone(), term)
+        });
         service.project(DirectoryView).await?;
         service.start_directory();
         Ok(service)
@@ -91,14 +104,30 @@ impl Service {
         self.node.config.company.time_zone
     }
 
+    /// Does something in one replica of this service at a time, for as long as that one leads: the
+    /// work must end when the term is over. What it then does late must be refused by something:
+    /// a request id, a cursor, the number of the term.
+    pub fn lead<F>(&self, name: &str, work: impl Fn(Term) -> F + Send + Sync + 'static)
+    where
+        F: Future<Output = ()> + Send,
+    {
+        let name = format!("{} {name}", self.name());
+        self.leadership.duty(name, work);
+    }
+
     fn start_relay(&self) {
-        let published = watch::Sender::new(0);
-        let receiver = published.subscribe();
-        let head = self.log.head();
+        // Who does not lead has nothing to publish, and is not behind.
+        let published = watch::Sender::new(i64::MAX);
+        let (head, receiver) = (self.log.head(), published.subscribe());
         self.node.metrics.follow_relay(self.name(), head, receiver);
-        let (tasks, jetstream) = (&self.node.tasks, self.node.jetstream.clone());
-        let relay = bus::run_relay(self.log.clone(), jetstream, published, tasks.stopping());
-        tasks.spawn_to_end(format!("{} relay", self.name()), relay);
+        let (log, jetstream) = (self.log.clone(), self.node.jetstream.clone());
+        self.lead("relay", move |term| {
+            let (log, jetstream, published) = (log.clone(), jetstream.clone(), published.clone());
+            async move {
+                bus::run_relay(log, jetstream, published.clone(), term.over).await;
+                published.send_replace(i64::MAX);
+            }
+        });
     }
 
     fn start_directory(&self) {
@@ -121,67 +150,94 @@ impl Service {
                 source,
             })?;
         let view = Arc::new(view);
+        let follower: Arc<dyn Follower> = Arc::new(View(Arc::clone(&view)));
+        self.followers.add(&follower);
         for source in P::SOURCES {
             let progress = self.views.progress().sender(P::NAME, source);
             let counted = self.views.clone().count(P::NAME, progress.subscribe());
             self.node
                 .tasks
                 .spawn(format!("{} {} changes", self.name(), P::NAME), counted);
-            let (pool, view) = (self.pool().clone(), Arc::clone(&view));
-            if *source == self.name() {
-                let log = OwnLog::new(self.log.clone());
-                self.run(P::NAME, source, |stop| {
-                    run_projection(pool, view, log, progress, stop)
-                });
-            } else {
-                let log = self.foreign(source, P::NAME);
-                self.run(P::NAME, source, |stop| {
-                    run_projection(pool, view, log, progress, stop)
-                });
-            }
+            let name = format!("{} {} from {source}", self.name(), P::NAME);
+            let live = self.clone().keep(Arc::clone(&view), source, progress);
+            self.node.tasks.spawn_to_end(name, live);
         }
+        let service = self.clone();
+        self.lead(&format!("{} versions", P::NAME), move |term| {
+            let _alive = &follower;
+            let (service, view) = (service.clone(), Arc::clone(&view));
+            service.wanted.clone().tend(service, view, term)
+        });
         Ok(())
     }
 
-    /// Lets a rule react to every event of its sources from now on.
-    pub fn react<R: Reaction>(&self, reaction: R) {
-        let reaction = Arc::new(reaction);
-        for source in R::SOURCES {
-            let progress = self.reactions.sender(R::NAME, source);
-            let (pool, reaction) = (self.pool().clone(), Arc::clone(&reaction));
-            if *source == self.name() {
-                let log = OwnLog::new(self.log.clone());
-                self.run(R::NAME, source, |stop| {
-                    run_reaction(pool, reaction, log, progress, stop)
-                });
-            } else {
-                let log = self.foreign(source, R::NAME);
-                self.run(R::NAME, source, |stop| {
-                    run_reaction(pool, reaction, log, progress, stop)
-                });
+    /// Keeps the live version of a view up to date with one log. While it waits to be built anew
+    /// it serves what it has.
+    async fn keep<P: Projection>(
+        self,
+        view: Arc<P>,
+        source: &'static str,
+        progress: watch::Sender<Reached>,
+    ) {
+        let stopping = self.node.tasks.stopping();
+        while !stopping.is_cancelled() {
+            let (pool, view) = (self.pool().clone(), Arc::clone(&view));
+            let events = self.events(source, P::NAME);
+            let run = run_projection(pool, view, events, progress.clone(), stopping.clone());
+            if let Err(error) = run.await {
+                tracing::error!(service = self.name(), view = P::NAME, "{error}");
+                let mended = mended(self.pool(), P::NAME, source);
+                stopping.run_until_cancelled(mended).await;
             }
         }
     }
 
-    fn foreign(&self, source: &'static str, purpose: &str) -> impl Source + use<> {
-        let jetstream = self.node.jetstream.clone();
-        let fetch = self.node.peers.fetch(source);
-        bus::Foreign::new(jetstream, source, self.name(), purpose, fetch)
+    /// Lets a rule react to every event of its sources from now on, in the replica that leads.
+    pub fn react<R: Reaction>(&self, reaction: R) {
+        let reaction = Arc::new(reaction);
+        let follower: Arc<dyn Follower> = Arc::new(Rule(Arc::clone(&reaction)));
+        self.followers.add(&follower);
+        for source in R::SOURCES {
+            let progress = self.reactions.sender(R::NAME, source);
+            let (service, reaction) = (self.clone(), Arc::clone(&reaction));
+            let follower = Arc::clone(&follower);
+            self.lead(&format!("{} from {source}", R::NAME), move |term| {
+                let _alive = &follower;
+                let (pool, reaction) = (service.pool().clone(), Arc::clone(&reaction));
+                let events = service.events(source, R::NAME);
+                let progress = progress.clone();
+                async move {
+                    let Term { fence, over, .. } = term;
+                    let run = run_reaction(pool, fence, reaction, events, progress.clone(), over);
+                    if let Err(error) = Box::pin(run).await {
+                        tracing::error!(reaction = R::NAME, "{error}");
+                    }
+                    progress.send_replace(Reached::default());
+                }
+            });
+        }
     }
 
-    /// A runner waits out whatever passes; when it gives up, the process is not healthy any more.
-    fn run<F>(&self, view: &str, source: &str, runner: impl FnOnce(CancellationToken) -> F)
-    where
-        F: Future<Output = Result<(), RunError>> + Send + 'static,
-    {
-        let name = format!("{} {view} from {source}", self.name());
-        let tasks = self.node.tasks.clone();
-        let runner = runner(tasks.stopping());
-        self.node.tasks.spawn_to_end(name.clone(), async move {
-            if let Err(error) = runner.await {
-                tasks.fail(&name, &error.to_string());
-            }
-        });
+    /// A log, for a view or reaction of ours.
+    fn events(&self, source: &'static str, purpose: &str) -> Events {
+        if source == self.name() {
+            return Events::Own(OwnLog::new(self.log.clone()));
+        }
+        let jetstream = self.node.jetstream.clone();
+        let consumer = format!("{}--{purpose}--{}", self.name(), self.node.instance());
+        let fetch = self.node.peers.fetch(source);
+        Events::Bus(Box::new(bus::Foreign::new(
+            jetstream, source, consumer, fetch,
+        )))
+    }
+
+    /// Where a log ends, its owner asked.
+    pub(crate) async fn head(&self, source: &str) -> Result<i64, AppError> {
+        if source == self.name() {
+            Ok(self.log.refresh_head().await?)
+        } else {
+            self.node.peers.head(source).await
+        }
     }
 
     /// Counts up whenever the view has moved: look again, and send what is new to a stream.
@@ -300,11 +356,7 @@ impl Service {
     /// Waits until the directory has all that accounts has recorded so far: only then is what it
     /// does not know really not there.
     pub async fn catch_up(&self) -> Result<(), AppError> {
-        let head = if self.name() == "accounts" {
-            self.log.refresh_head().await?
-        } else {
-            self.node.peers.head("accounts").await?
-        };
+        let head = self.head("accounts").await?;
         self.views.directory_reached(head).await
     }
 }

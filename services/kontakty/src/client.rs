@@ -6,6 +6,7 @@ use anyhow::{Context, bail};
 use api::{
     analytics::GetScorecardRequest, common::Position, contacts::ListContactPersonsRequest,
     log::log_service_client::LogServiceClient, planning::GetTaskRequest,
+    views::views_service_client::ViewsServiceClient,
 };
 use kit::{Identity, Tokens};
 use tokio::time::Instant;
@@ -207,6 +208,11 @@ impl Client {
     /// The log of one service, which any address that serves it answers for.
     pub(crate) fn log(&self, service: &str) -> anyhow::Result<LogServiceClient<Authenticated>> {
         Ok(LogServiceClient::new(self.authenticated(service)?).max_decoding_message_size(64 << 20))
+    }
+
+    /// The views of one service, likewise.
+    pub(crate) fn views(&self, service: &str) -> anyhow::Result<ViewsServiceClient<Authenticated>> {
+        Ok(ViewsServiceClient::new(self.authenticated(service)?))
     }
 
     fn authenticated(&self, service: &str) -> anyhow::Result<Authenticated> {

@@ -42,6 +42,12 @@ enum Command {
     Report(commands::report::Args),
     /// Read, follow and prove the event logs.
     Log(commands::log::Args),
+    /// How far every view and reaction is, and what is kept beside it.
+    Views(commands::views::Args),
+    /// Build a view anew beside the one that serves, and let it take its place.
+    Rebuild(commands::rebuild::Args),
+    /// Events that a view or reaction could not apply: show, retry, skip.
+    Parked(commands::parked::Args),
     /// Print a token signed with this machine's own key.
     Token(commands::token::Args),
     /// Read or move the clock of an office started with `--clock controlled`.
@@ -69,6 +75,9 @@ async fn main() -> ExitCode {
         Command::Import(args) => commands::import::run(args).await,
         Command::Report(args) => commands::report::run(args).await,
         Command::Log(args) => commands::log::run(args).await,
+        Command::Views(args) => commands::views::run(args).await,
+        Command::Rebuild(args) => commands::rebuild::run(args).await,
+        Command::Parked(args) => commands::parked::run(args).await,
         Command::Token(args) => commands::token::run(&args),
         Command::Clock(args) => commands::clock::run(args).await,
         Command::Bench(args) => bench::run(args).await,

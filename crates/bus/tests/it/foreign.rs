@@ -1,29 +1,30 @@
 use async_nats::jetstream::message::PublishMessage;
 use bus::Foreign;
 use es::Recorded;
-use es_postgres::projection::Source;
+use es_postgres::projection::{Cursor, Source, SourceError};
 
 use crate::world::World;
 
 /// Reads on to `position` in pages, as a runner would.
 async fn follow(foreign: &mut Foreign, events: &mut Vec<Recorded>, position: i64) {
+    let mut after = Cursor::default();
     loop {
-        let after = events.last().map_or(0, |event: &Recorded| event.position);
-        if after >= position {
+        after.position = events.last().map_or(0, |event: &Recorded| event.position);
+        if after.position >= position {
             return;
         }
-        let batch = foreign.next(after, 7).await.expect("the owner answers");
+        let batch = foreign.next(&after, 7).await.expect("the owner answers");
         assert!(batch.head >= batch.events.last().expect("never empty").position);
+        after.epoch = Some(batch.epoch);
         events.extend(batch.events);
-        foreign
-            .done(events.last().expect("never empty").position)
-            .await;
     }
 }
 
+const CONSUMER: &str = "contacts--timeline--1";
+
 fn foreign(world: &World) -> Foreign {
     let jetstream = world.jetstream.clone();
-    Foreign::new(jetstream, "accounts", "contacts", "timeline", world.fetch())
+    Foreign::new(jetstream, "accounts", CONSUMER.to_owned(), world.fetch())
 }
 
 #[tokio::test]
@@ -76,8 +77,8 @@ async fn a_reader_goes_on_from_its_own_cursor_whatever_the_consumer_knows() {
             let waiting = follow(&mut again, &mut read, head);
             let deleting = async {
                 let stream = world.stream().await;
-                let deleted = stream.delete_consumer("contacts--timeline").await;
-                deleted.expect("it is there");
+                // One that has just begun to listen may not have made it yet.
+                let _ = stream.delete_consumer(CONSUMER).await;
                 world.append(5).await;
             };
             tokio::join!(waiting, deleting);
@@ -114,4 +115,99 @@ async fn without_nats_it_only_takes_longer() {
         })
         .await;
     assert_eq!(read, world.events().await);
+}
+
+#[tokio::test]
+async fn two_replicas_hear_everything_each() {
+    let world = World::new().await;
+    world
+        .relayed(async |mut relayed| {
+            let head = world.append(10).await;
+            relayed.up_to(head).await;
+            let jetstream = world.jetstream.clone();
+            let other = "contacts--timeline--2".to_owned();
+            let mut other = Foreign::new(jetstream, "accounts", other, world.fetch());
+            let mut one = foreign(&world);
+            let (mut here, mut there) = (Vec::new(), Vec::new());
+            let head = head + 20;
+            let (_, (), ()) = tokio::join!(
+                world.append(20),
+                follow(&mut one, &mut here, head),
+                follow(&mut other, &mut there, head)
+            );
+            assert_eq!(here, world.events().await);
+            assert_eq!(there, here);
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_reader_learns_of_another_life_of_the_log() {
+    let world = World::new().await;
+    world
+        .relayed(async |mut relayed| {
+            let head = world.append(5).await;
+            relayed.up_to(head).await;
+            let mut reader = foreign(&world);
+            let mut read = Vec::new();
+            follow(&mut reader, &mut read, head).await;
+
+            let after = Cursor {
+                epoch: Some(world.log.epoch()),
+                position: head,
+                hash: None,
+            };
+            let waiting = reader.next(&after, 7);
+            let restoring = async {
+                world.restore(2).await;
+                relayed.up_to(2).await;
+                world.append(1).await
+            };
+            let (told, head) = tokio::join!(waiting, restoring);
+            let Err(SourceError::OtherLife(lives)) = told else {
+                panic!("{told:?}");
+            };
+            assert_eq!(lives.len(), 2);
+            assert_eq!(
+                (lives[0].epoch, lives[1].first_position),
+                (after.epoch.unwrap(), 3)
+            );
+            relayed.up_to(head).await;
+            assert_eq!(world.published().await, world.events().await);
+
+            // A cursor that has gone over to it reads on.
+            read.truncate(2);
+            let mut after = Cursor {
+                epoch: Some(lives[1].epoch),
+                position: 2,
+                hash: None,
+            };
+            let batch = reader.next(&after, 7).await.unwrap();
+            assert_eq!(batch.events, world.events().await[2..]);
+            // One of no life is stopped, not served.
+            after.position = 99;
+            let beyond = reader.next(&after, 7).await;
+            assert!(
+                matches!(beyond, Err(SourceError::Unavailable(_))),
+                "{beyond:?}"
+            );
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn what_is_too_large_for_the_bus_is_read_from_the_owner() {
+    let world = World::new().await;
+    world
+        .relayed(async |mut relayed| {
+            let head = world.append(2).await;
+            let large = world.append_large(2 << 20).await;
+            assert_eq!(large, head + 1);
+            let head = world.append(2).await;
+            relayed.up_to(head).await;
+            let mut read = Vec::new();
+            follow(&mut foreign(&world), &mut read, head).await;
+            assert_eq!(read, world.events().await);
+        })
+        .await;
 }

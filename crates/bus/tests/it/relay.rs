@@ -62,6 +62,28 @@ async fn what_others_do_to_the_stream_is_put_right() {
 }
 
 #[tokio::test]
+async fn a_message_taken_out_of_the_middle_is_no_reason_to_begin_anew() {
+    let world = World::new().await;
+    let head = world.append(5).await;
+    world
+        .relayed(async |mut relayed| {
+            relayed.up_to(head).await;
+            let stream = world.stream().await;
+            stream.delete_message(3).await.expect("it is there");
+        })
+        .await;
+    let head = world.append(2).await;
+    world
+        .relayed(async |mut relayed| relayed.up_to(head).await)
+        .await;
+    let mut events = world.events().await;
+    events.remove(2);
+    assert_eq!(world.published().await, events);
+    let state = world.stream().await.get_info().await.expect("up").state;
+    assert_eq!((state.first_sequence, state.last_sequence), (1, 7));
+}
+
+#[tokio::test]
 async fn a_log_restored_from_a_backup_replaces_what_the_stream_had() {
     let world = World::new().await;
     let head = world.append(5).await;

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use async_nats::jetstream::{self, stream::Stream};
+use bus::Fetched;
 use chrono::DateTime;
 use es::{Actor, Metadata, Recorded, StreamId};
 use es_postgres::{
@@ -20,7 +21,7 @@ pub(crate) struct World {
     pub(crate) log: Log,
     pub(crate) nats: Nats,
     pub(crate) jetstream: jetstream::Context,
-    _database: Database,
+    database: Database,
 }
 
 impl World {
@@ -36,7 +37,7 @@ impl World {
             log,
             nats,
             jetstream: bus::jetstream(client),
-            _database: database,
+            database,
         }
     }
 
@@ -48,6 +49,29 @@ impl World {
             appended.expect("nobody else appends");
         }
         head + count as i64
+    }
+
+    /// Appends one event of so many bytes.
+    pub(crate) async fn append_large(&self, bytes: usize) -> i64 {
+        let head = self.log.refresh_head().await.expect("log is up");
+        let mut large = append(head);
+        large.events[0].payload = format!(r#"{{"x":"{}"}}"#, "x".repeat(bytes)).into_bytes();
+        let appended = self.log.append(vec![large]).await.remove(0);
+        appended.expect("nobody else appends").position
+    }
+
+    /// As from a backup that has the log up to a position.
+    pub(crate) async fn restore(&self, position: i64) {
+        let sql = format!(
+            "alter table log.events disable trigger append_only;
+             delete from log.events where position > {position};
+             update log.head set position = {position},
+                 hash = (select hash from log.events where position = {position});
+             alter table log.events enable always trigger append_only;
+             select log.begin_epoch();"
+        );
+        let restored = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&self.database.pool);
+        restored.await.expect("the owner may");
     }
 
     pub(crate) async fn events(&self) -> Vec<Recorded> {
@@ -102,14 +126,14 @@ impl World {
         Arc::new(move |after, limit| {
             let log = log.clone();
             Box::pin(async move {
-                let events = log.read(after, limit.min(1_000)).await?;
-                let head = events.last().map_or(after, |event| event.position);
-                let epoch = log.epoch();
-                Ok::<_, SourceError>(Batch {
-                    epoch,
-                    events,
-                    head,
-                })
+                let page = log.page(after, limit.min(1_000)).await?;
+                let batch = Batch {
+                    epoch: page.epoch,
+                    events: page.events,
+                    head: page.head,
+                };
+                let lives = log.lives().await?;
+                Ok::<_, SourceError>(Fetched { batch, lives })
             })
         })
     }

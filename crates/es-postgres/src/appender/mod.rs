@@ -11,16 +11,17 @@ mod plan;
 mod slow;
 mod statement;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use sqlx::{Connection as _, PgConnection, PgPool};
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, oneshot},
     time::timeout,
 };
+use uuid::Uuid;
 
 use crate::{
-    Append, AppendError, Appended, LogError, error::is_transient, keys::Claim, log::raise,
+    Append, AppendError, Appended, LogError, error::is_transient, keys::Claim, life::Known,
 };
 
 use facts::Facts;
@@ -41,18 +42,26 @@ pub(crate) struct Job {
     append: Append,
     claims: Vec<Claim>,
     answer: oneshot::Sender<Answer>,
+    /// The life of the log that it was decided and sealed in.
+    epoch: Uuid,
     events: usize,
     bytes: usize,
 }
 
 impl Job {
-    pub(crate) fn new(append: Append, claims: Vec<Claim>, answer: oneshot::Sender<Answer>) -> Self {
+    pub(crate) fn new(
+        append: Append,
+        claims: Vec<Claim>,
+        epoch: Uuid,
+        answer: oneshot::Sender<Answer>,
+    ) -> Self {
         let payloads: usize = append.events.iter().map(|event| event.payload.len()).sum();
         Self {
             events: append.events.len(),
             bytes: payloads + append.events.len() * append.metadata.len(),
             append,
             claims,
+            epoch,
             answer,
         }
     }
@@ -61,7 +70,7 @@ impl Job {
 pub(crate) struct Appender {
     pool: PgPool,
     jobs: mpsc::Receiver<Job>,
-    known_head: watch::Sender<i64>,
+    known: Arc<Known>,
     connection: Option<PgConnection>,
     /// As this task wrote or read it last; none before the first batch.
     head: Option<Head>,
@@ -81,15 +90,11 @@ enum Fast {
 }
 
 impl Appender {
-    pub(crate) fn new(
-        pool: PgPool,
-        jobs: mpsc::Receiver<Job>,
-        known_head: watch::Sender<i64>,
-    ) -> Self {
+    pub(crate) fn new(pool: PgPool, jobs: mpsc::Receiver<Job>, known: Arc<Known>) -> Self {
         Self {
             pool,
             jobs,
-            known_head,
+            known,
             connection: None,
             head: None,
             memory: Memory::default(),
@@ -150,6 +155,9 @@ impl Appender {
         let (Some(head), Some(connection)) = (&self.head, &mut self.connection) else {
             return Fast::Doubt;
         };
+        if is_of_another_life(batch, head) {
+            return Fast::Doubt;
+        }
         let Some(plan) = plan(batch, head, Facts::remembered(&self.memory)) else {
             return Fast::Doubt;
         };
@@ -190,7 +198,7 @@ impl Appender {
             }
         }
         if let Some(head) = &self.head {
-            raise(&self.known_head, head.position);
+            self.known.see(head.epoch, head.position);
         }
     }
 
@@ -207,6 +215,11 @@ impl Appender {
         connection.ping().await?;
         Ok(connection)
     }
+}
+
+/// Whether the log was restored from a backup since something in the batch was decided.
+fn is_of_another_life(batch: &[Job], head: &Head) -> bool {
+    batch.iter().any(|job| job.epoch != head.epoch)
 }
 
 /// No answer for long is as good as a broken connection.

@@ -15,6 +15,7 @@ use crate::{
 /// The end of the log.
 #[derive(Debug, Clone)]
 pub(super) struct Head {
+    pub(super) epoch: Uuid,
     pub(super) position: i64,
     pub(super) hash: Hash,
     pub(super) recorded_at: DateTime<Utc>,
@@ -75,6 +76,7 @@ pub(super) fn plan<'a>(batch: &'a [Job], head: &Head, facts: Facts<'a>) -> Optio
     Some(Plan {
         answers,
         head: Head {
+            epoch: head.epoch,
             position: planner.position,
             hash: planner.chain.hash(),
             recorded_at,

@@ -9,6 +9,8 @@ use uuid::Uuid;
 use super::{
     Answer, Appender, CONNECTING, Job, PATIENCE,
     facts::Facts,
+    is_of_another_life,
+    memory::Memory,
     plan::{Head, plan},
     statement, within,
 };
@@ -67,10 +69,27 @@ impl Appender {
             Some(connection) => connection,
             lost => lost.insert(within(CONNECTING, Self::connect(&self.pool)).await?),
         };
-        let (answers, head) = within(PATIENCE, transaction(connection, batch, unknown)).await?;
+        let done = within(PATIENCE, transaction(connection, batch, unknown)).await?;
+        let (answers, head) = match done {
+            Locked::Settled(answers, head) => (answers, head),
+            Locked::OtherLife(head) => {
+                // Sealed with keys that the backup may not have.
+                self.memory = Memory::default();
+                let restored = LogError::Unavailable("log was restored from a backup".to_owned());
+                (all_fail(batch, &restored), head)
+            }
+        };
+        // Of another life, too: what is decided from now on is of that one.
+        self.known.see(head.epoch, head.position);
         self.head = Some(head);
         Ok(answers)
     }
+}
+
+/// What became of a try behind the lock.
+enum Locked {
+    Settled(Vec<Answer>, Head),
+    OtherLife(Head),
 }
 
 fn all_fail(batch: &[Job], error: &LogError) -> Vec<Answer> {
@@ -81,9 +100,13 @@ async fn transaction(
     connection: &mut PgConnection,
     batch: &[Job],
     unknown: bool,
-) -> Result<(Vec<Answer>, Head), sqlx::Error> {
+) -> Result<Locked, sqlx::Error> {
     let mut transaction = connection.begin().await?;
     let head = statement::lock_head(&mut transaction).await?;
+    if is_of_another_life(batch, &head) {
+        transaction.rollback().await?;
+        return Ok(Locked::OtherLife(head));
+    }
     let facts = Facts {
         versions: versions(&mut transaction, batch).await?,
         requests: requests(&mut transaction, batch).await?,
@@ -101,7 +124,7 @@ async fn transaction(
         return Err(sqlx::Error::RowNotFound);
     }
     transaction.commit().await?;
-    Ok((plan.answers, plan.head))
+    Ok(Locked::Settled(plan.answers, plan.head))
 }
 
 async fn versions<'a>(

@@ -1,5 +1,6 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use super::plan::{Head, Plan};
 use crate::chain::Hash;
@@ -46,11 +47,12 @@ fn some<T>(list: &[T]) -> Option<&[T]> {
 
 /// Locks the head until the end of the transaction: from here on nobody else appends.
 pub(super) async fn lock_head(connection: &mut PgConnection) -> Result<Head, sqlx::Error> {
-    let (position, hash, recorded_at): (i64, Hash, DateTime<Utc>) =
-        sqlx::query_as("select position, hash, recorded_at from log.lock_head()")
+    let (epoch, position, hash, recorded_at): (Uuid, i64, Hash, DateTime<Utc>) =
+        sqlx::query_as("select epoch, position, hash, recorded_at from log.lock_head()")
             .fetch_one(connection)
             .await?;
     Ok(Head {
+        epoch,
         position,
         hash,
         recorded_at,

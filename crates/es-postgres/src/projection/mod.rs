@@ -5,32 +5,40 @@
 //! cursor is compared before it is set, and who comes second lets go.
 
 mod backoff;
+mod build;
+mod compare;
 mod cursor;
 mod parked;
 mod prepare;
 mod progress;
 mod react;
 mod rebuild;
+mod restored;
 mod retry;
 mod run;
 mod runner;
+mod shares;
 mod source;
 mod spans;
+mod versions;
 
 use es::{CodecError, Recorded};
 use sqlx::PgConnection;
-use uuid::Uuid;
 
 pub use backoff::Backoff;
-pub use cursor::{Cursor, cursor};
-pub use prepare::{prepare, prepare_as};
+pub use build::{BuildError, Builder};
+pub use cursor::{Cursor, Standing, cursor, mended, standings};
+pub use parked::{Parked, SkipError};
+pub use prepare::prepare;
 pub use progress::{Progress, Reached};
 pub use react::run_reaction;
-pub use rebuild::{discard, switch};
+pub use rebuild::{Rebuild, State};
+pub use restored::Lost;
 pub use retry::{retry_parked, retry_parked_reaction};
-pub use run::{run_projection, run_projection_as};
-pub use source::{Batch, OwnLog, Source, SourceError};
+pub use run::run_projection;
+pub use source::{Batch, OwnLog, Share, Source, SourceError};
 pub use spans::{SPAN_PARENT, trace_parent};
+pub use versions::Version;
 
 use crate::LogError;
 
@@ -42,6 +50,9 @@ pub trait Projection: Send + Sync + 'static {
     const SOURCES: &'static [&'static str];
     /// Idempotent DDL with unqualified names: it runs with the view's schema as search path.
     const SCHEMA: &'static str;
+    /// What the events of one stream write depends on no other stream: several workers, each with
+    /// its streams, may build the view anew.
+    const BY_STREAM: bool = false;
 
     /// Writes what `events` mean. `tx` has the view's schema as search path; names stay
     /// unqualified. Events of the own log arrive with their personal fields opened.
@@ -144,15 +155,6 @@ impl From<LogError> for ApplyError {
 /// Why a runner gave up. Everything else it waits out.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The log was restored from a backup: its positions mean other events now.
-    #[error(
-        "{view} was built from another life of the log of {service} \
-         (epoch {expected}, the log has {found}): it must be rebuilt"
-    )]
-    Epoch {
-        view: String,
-        service: &'static str,
-        expected: Uuid,
-        found: Uuid,
-    },
+    #[error("{view} holds events that the log of {service} has lost: it must be built anew")]
+    Stale { view: String, service: &'static str },
 }

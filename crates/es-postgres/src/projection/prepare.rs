@@ -8,9 +8,11 @@ pub async fn prepare<P: Projection>(pool: &PgPool) -> Result<(), sqlx::Error> {
     prepare_as::<P>(pool, P::NAME).await
 }
 
-/// The same in a schema of another name: for a view being [built beside](super::switch) the one
-/// that serves.
-pub async fn prepare_as<P: Projection>(pool: &PgPool, name: &str) -> Result<(), sqlx::Error> {
+/// The same in a schema of another name: for a version beside the one that serves.
+pub(super) async fn prepare_as<P: Projection>(
+    pool: &PgPool,
+    name: &str,
+) -> Result<(), sqlx::Error> {
     let schema = quoted(name);
     let mut tx = pool.begin().await?;
     sqlx::query("select pg_advisory_xact_lock(hashtextextended('view ' || $1, 0))")
@@ -26,12 +28,32 @@ pub async fn prepare_as<P: Projection>(pool: &PgPool, name: &str) -> Result<(), 
             .fetch_one(&mut *tx)
             .await?;
     if noted.as_deref() != Some(note.as_str()) {
+        begin_anew_in_tx(&mut tx, name).await?;
         run(&mut tx, format!("create schema if not exists {schema}")).await?;
         search_path_in_tx(&mut tx, name).await?;
         sqlx::raw_sql(P::SCHEMA).execute(&mut *tx).await?;
         run(&mut tx, format!("comment on schema {schema} is '{note}'")).await?;
     }
     tx.commit().await
+}
+
+/// A cursor without its tables is what a lost schema leaves: all of the log must be applied again.
+async fn begin_anew_in_tx(tx: &mut PgConnection, name: &str) -> Result<(), sqlx::Error> {
+    let there: bool = sqlx::query_scalar("select to_regnamespace($1) is not null")
+        .bind(quoted(name))
+        .fetch_one(&mut *tx)
+        .await?;
+    if there {
+        return Ok(());
+    }
+    for table in ["cursors", "parked"] {
+        let delete = format!("delete from views.{table} where name = $1");
+        sqlx::query(AssertSqlSafe(delete))
+            .bind(name)
+            .execute(&mut *tx)
+            .await?;
+    }
+    Ok(())
 }
 
 /// Unqualified names mean the view's tables until the transaction ends; `public` has the functions

@@ -9,7 +9,7 @@ use tracing::Instrument;
 use super::{
     ApplyError, Batch, Reached, Reaction, RunError, Source, cursor,
     parked::{self, Parking},
-    runner::{Moved, Runner, Stop},
+    runner::{Loses, Moved, Runner, Seat, Stop},
     spans,
 };
 
@@ -17,28 +17,26 @@ use super::{
 const BATCH: usize = 200;
 
 /// Lets a rule react to every event of a log until cancelled. The cursor is saved after each batch
-/// and whenever the work is interrupted.
+/// and whenever the work is interrupted. Only the leader with the number `fence` does it.
 pub async fn run_reaction<R: Reaction, S: Source>(
     pool: PgPool,
+    fence: i64,
     reaction: Arc<R>,
     source: S,
     progress: watch::Sender<Reached>,
     cancel: CancellationToken,
 ) -> Result<(), RunError> {
+    let seat = Seat {
+        name: R::NAME.to_owned(),
+        fence: Some(fence),
+        until: i64::MAX,
+        loses: Loses::Effects,
+    };
     let ended = async {
-        let mut runner = Runner::start(pool, R::NAME, source, progress, cancel).await?;
+        let mut runner = Runner::start(pool, seat, source, progress, cancel).await?;
         loop {
             let batch = runner.batch(BATCH).await?;
-            if !runner.parked.is_empty() {
-                runner.reload().await?; // some may have been taken back since
-            }
-            let next = runner.cursor.position + 1;
-            let first = batch.events.first();
-            if first.is_some_and(|event| event.position == next) {
-                react_to_batch(&mut runner, reaction.as_ref(), &batch).await?;
-            }
-            let position = runner.cursor.position;
-            runner.source.done(position).await;
+            react_to_batch(&mut runner, reaction.as_ref(), &batch).await?;
         }
     };
     let Err::<Infallible, Stop>(stop) = ended.await;
@@ -51,7 +49,7 @@ async fn react_to_batch<R: Reaction, S: Source>(
     batch: &Batch,
 ) -> Result<(), Stop> {
     let mut parkings = Vec::new();
-    let mut done = runner.cursor.position;
+    let mut done = runner.place.cursor.position;
     for event in &batch.events {
         if runner.parked.contains(&event.stream.to_string()) {
             parkings.push(Parking::behind(event));
@@ -63,7 +61,7 @@ async fn react_to_batch<R: Reaction, S: Source>(
                 save(runner, batch, done, &mut parkings).await?;
                 return Err(Stop::Cancelled);
             }
-            let span = spans::consume(&runner.view, runner.service, event);
+            let span = spans::consume(&runner.seat.name, runner.service, event);
             let reacted = reaction.react(runner.service, event).instrument(span);
             match Box::pin(reacted).await {
                 Ok(()) => break,
@@ -96,7 +94,7 @@ async fn save<S: Source>(
     done: i64,
     parkings: &mut Vec<Parking<'_>>,
 ) -> Result<Moved, Stop> {
-    if done == runner.cursor.position {
+    if done == runner.place.cursor.position {
         return Ok(Moved::Here);
     }
     loop {
@@ -117,9 +115,9 @@ async fn save_once<S: Source>(
     parkings: &[Parking<'_>],
 ) -> Result<Moved, sqlx::Error> {
     let to = Runner::<S>::after(batch, done);
-    let (view, service) = (&runner.view, runner.service);
+    let (view, service) = (&runner.seat.name, runner.service);
     let mut tx = runner.pool.begin().await?;
-    if !cursor::advance_in_tx(&mut tx, view, service, runner.cursor, to).await? {
+    if !cursor::advance_in_tx(&mut tx, view, service, &runner.place, &to).await? {
         return Ok(Moved::Overtaken);
     }
     parked::insert_in_tx(&mut tx, view, service, parkings).await?;

@@ -10,7 +10,7 @@ use super::{
     ApplyError, Batch, Projection, Reached, RunError, Source, cursor,
     parked::{self, Parking},
     prepare::search_path_in_tx,
-    runner::{Moved, Runner, Stop},
+    runner::{Loses, Moved, Runner, Seat, Stop},
     spans,
 };
 
@@ -19,7 +19,7 @@ const BATCH: usize = 1_000;
 const SPANS: usize = 16;
 
 /// Keeps a view up to date with one log until cancelled. Ends by itself only when the view must be
-/// rebuilt. The view must have been [prepared](super::prepare).
+/// built anew. The view must have been [prepared](super::prepare).
 pub async fn run_projection<P: Projection, S: Source>(
     pool: PgPool,
     projection: Arc<P>,
@@ -27,27 +27,31 @@ pub async fn run_projection<P: Projection, S: Source>(
     progress: watch::Sender<Reached>,
     cancel: CancellationToken,
 ) -> Result<(), RunError> {
-    let run = run_projection_as(pool, P::NAME, projection, source, progress, cancel);
+    let seat = Seat {
+        name: P::NAME.to_owned(),
+        fence: None,
+        until: i64::MAX,
+        loses: Loses::View,
+    };
+    let run = run_in(P::NAME, seat, pool, projection, source, progress, cancel);
     Box::pin(run).await
 }
 
-/// The same, in a schema and with a cursor of another name: a view being
-/// [built beside](super::switch) the one that serves.
-pub async fn run_projection_as<P: Projection, S: Source>(
+/// The same in another schema, with another cursor.
+pub(super) async fn run_in<P: Projection, S: Source>(
+    schema: &str,
+    seat: Seat,
     pool: PgPool,
-    name: &str,
     projection: Arc<P>,
     source: S,
     progress: watch::Sender<Reached>,
     cancel: CancellationToken,
 ) -> Result<(), RunError> {
     let ended = async {
-        let mut runner = Runner::start(pool, name, source, progress, cancel).await?;
+        let mut runner = Runner::start(pool, seat, source, progress, cancel).await?;
         loop {
             let batch = runner.batch(BATCH).await?;
-            apply_batch(&mut runner, projection.as_ref(), &batch).await?;
-            let position = runner.cursor.position;
-            runner.source.done(position).await;
+            apply_batch(&mut runner, projection.as_ref(), schema, &batch).await?;
         }
     };
     let Err::<Infallible, Stop>(stop) = ended.await;
@@ -58,13 +62,17 @@ pub async fn run_projection_as<P: Projection, S: Source>(
 async fn apply_batch<P: Projection, S: Source>(
     runner: &mut Runner<S>,
     projection: &P,
+    schema: &str,
     batch: &Batch,
 ) -> Result<(), Stop> {
     let mut rest = batch.events.as_slice();
     let mut size = rest.len();
     while !rest.is_empty() {
         let (part, later) = rest.split_at(size.min(rest.len()));
-        let moved = match (transact(runner, projection, batch, part).await, part) {
+        let moved = match (
+            transact(runner, projection, schema, batch, part).await,
+            part,
+        ) {
             (Ok(moved), _) => moved,
             (Err(ApplyError::Transient(reason)), _) => {
                 runner.pause(&reason).await?;
@@ -90,6 +98,7 @@ async fn apply_batch<P: Projection, S: Source>(
 async fn transact<P: Projection, S: Source>(
     runner: &mut Runner<S>,
     projection: &P,
+    schema: &str,
     batch: &Batch,
     events: &[Recorded],
 ) -> Result<Moved, ApplyError> {
@@ -97,26 +106,25 @@ async fn transact<P: Projection, S: Source>(
         return Ok(Moved::Here);
     };
     let to = Runner::<S>::after(batch, last.position);
-    let (view, service) = (runner.view.as_str(), runner.service);
+    let (name, service) = (runner.seat.name.as_str(), runner.service);
 
     let mut tx = runner.pool.begin().await?;
-    if !cursor::advance_in_tx(&mut tx, view, service, runner.cursor, to).await? {
+    if !cursor::advance_in_tx(&mut tx, name, service, &runner.place, &to).await? {
         return Ok(Moved::Overtaken);
     }
-    search_path_in_tx(&mut tx, view).await?;
+    search_path_in_tx(&mut tx, schema).await?;
     if runner.parked.is_empty() {
-        apply(projection, &mut tx, view, service, events).await?;
+        apply(projection, &mut tx, name, service, events).await?;
     } else {
-        runner.parked = parked::streams(&mut *tx, view, service).await?;
         let (held, free): (Vec<_>, Vec<_>) = events
             .iter()
             .cloned()
             .partition(|event| runner.parked.contains(&event.stream.to_string()));
         if !free.is_empty() {
-            apply(projection, &mut tx, view, service, &free).await?;
+            apply(projection, &mut tx, name, service, &free).await?;
         }
         let held: Vec<_> = held.iter().map(Parking::behind).collect();
-        parked::insert_in_tx(&mut tx, view, service, &held).await?;
+        parked::insert_in_tx(&mut tx, name, service, &held).await?;
     }
     tx.commit().await?;
     runner.moved(to);
@@ -163,16 +171,16 @@ async fn park_once<S: Source>(
     reason: &str,
 ) -> Result<Moved, sqlx::Error> {
     let to = Runner::<S>::after(batch, event.position);
-    let (view, service) = (runner.view.as_str(), runner.service);
+    let (name, service) = (runner.seat.name.as_str(), runner.service);
     let parking = Parking {
         event,
         reason: reason.to_owned(),
     };
     let mut tx = runner.pool.begin().await?;
-    if !cursor::advance_in_tx(&mut tx, view, service, runner.cursor, to).await? {
+    if !cursor::advance_in_tx(&mut tx, name, service, &runner.place, &to).await? {
         return Ok(Moved::Overtaken);
     }
-    parked::insert_in_tx(&mut tx, view, service, &[parking]).await?;
+    parked::insert_in_tx(&mut tx, name, service, &[parking]).await?;
     tx.commit().await?;
     runner.parked.insert(event.stream.to_string());
     runner.moved(to);

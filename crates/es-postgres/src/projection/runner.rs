@@ -7,8 +7,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Backoff, Batch, Reached, RunError, Source,
-    cursor::{Cursor, cursor},
+    Backoff, Batch, Cursor, Reached, RunError, Source, SourceError,
+    cursor::{self, Place},
     parked,
 };
 
@@ -35,16 +35,35 @@ pub(super) enum Moved {
     Overtaken,
 }
 
+/// What a log that lost events means for who has seen them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Loses {
+    /// A view holds them: it must be built anew.
+    View,
+    /// A reaction has had its effect, which stays.
+    Effects,
+}
+
+/// Whose cursor a runner moves.
+#[derive(Debug, Clone)]
+pub(super) struct Seat {
+    pub(super) name: String,
+    /// The number of the leader, where only a leader may.
+    pub(super) fence: Option<i64>,
+    /// Where to stop and wait.
+    pub(super) until: i64,
+    pub(super) loses: Loses,
+}
+
 pub(super) struct Runner<S> {
     pub(super) pool: PgPool,
-    /// Name of cursor and schema.
-    pub(super) view: String,
+    pub(super) seat: Seat,
     pub(super) service: &'static str,
     pub(super) source: S,
-    pub(super) cursor: Cursor,
-    /// Streams held back. Others may un-park, so it is read again while there are any.
+    pub(super) place: Place,
+    /// Streams held back; exact as long as the cursor moves.
     pub(super) parked: HashSet<String>,
-    head: i64,
+    pub(super) head: i64,
     progress: watch::Sender<Reached>,
     cancel: CancellationToken,
     backoff: Backoff,
@@ -53,102 +72,130 @@ pub(super) struct Runner<S> {
 impl<S: Source> Runner<S> {
     pub(super) async fn start(
         pool: PgPool,
-        view: &str,
+        seat: Seat,
         source: S,
         progress: watch::Sender<Reached>,
         cancel: CancellationToken,
     ) -> Result<Self, Stop> {
         let mut runner = Self {
             pool,
-            view: view.to_owned(),
+            seat,
             service: source.service(),
             source,
-            cursor: Cursor::default(),
+            place: Place::default(),
             parked: HashSet::new(),
             head: 0,
             progress,
             cancel,
             backoff: Backoff::default(),
         };
+        runner.open().await?;
         runner.reload().await?;
         Ok(runner)
+    }
+
+    async fn open(&mut self) -> Result<(), Stop> {
+        loop {
+            let Seat { name, fence, .. } = &self.seat;
+            match cursor::open(&self.pool, name, self.service, *fence).await {
+                Ok(()) => return Ok(()),
+                Err(error) => self.pause(&error).await?,
+            }
+        }
     }
 
     /// Takes cursor and parked streams from the database, as another replica may have left them.
     pub(super) async fn reload(&mut self) -> Result<(), Stop> {
         loop {
             match self.stored().await {
-                Ok((cursor, parked)) => {
-                    self.cursor = cursor;
+                Ok((Some(place), parked)) => {
+                    self.place = place;
                     self.parked = parked;
-                    self.publish();
-                    return Ok(());
+                    break;
                 }
+                Ok((None, _)) if self.seat.fence.is_none() => self.open().await?,
+                // What was built beside the live view is no longer wanted.
+                Ok((None, _)) => return Err(Stop::Cancelled),
                 Err(error) => self.pause(&error).await?,
             }
         }
+        self.publish();
+        if self.seat.fence.is_some_and(|mine| mine != self.place.fence) {
+            tracing::warn!(
+                view = self.seat.name,
+                source = self.service,
+                fence = self.place.fence,
+                "another leader has taken over"
+            );
+            return Err(Stop::Cancelled);
+        }
+        if self.place.stale {
+            return Err(self.stale());
+        }
+        Ok(())
     }
 
-    async fn stored(&self) -> Result<(Cursor, HashSet<String>), sqlx::Error> {
-        let cursor = cursor(&self.pool, &self.view, self.service).await?;
-        let parked = parked::streams(&self.pool, &self.view, self.service).await?;
-        Ok((cursor, parked))
+    async fn stored(&mut self) -> Result<(Option<Place>, HashSet<String>), sqlx::Error> {
+        let name = &self.seat.name;
+        let place = cursor::place(&self.pool, name, self.service).await?;
+        let parked = parked::streams(&self.pool, name, self.service).await?;
+        Ok((place, parked))
+    }
+
+    pub(super) fn stale(&self) -> Stop {
+        Stop::Failed(RunError::Stale {
+            view: self.seat.name.clone(),
+            service: self.service,
+        })
     }
 
     /// The next events behind the cursor, of the cursor's life of the log.
     pub(super) async fn batch(&mut self, limit: usize) -> Result<Batch, Stop> {
         loop {
-            let after = self.cursor.position;
-            let next = self.source.next(after, limit);
+            let after = &self.place.cursor;
+            let room = usize::try_from(self.seat.until - after.position).unwrap_or_default();
+            if room == 0 {
+                self.cancel.cancelled().await;
+                return Err(Stop::Cancelled);
+            }
+            let next = self.source.next(after, limit.min(room));
             let next = self.cancel.run_until_cancelled(next).await;
             match next.ok_or(Stop::Cancelled)? {
                 Ok(batch) if !follows(&batch, after) => {
                     self.pause(&"the source left a hole").await?;
                 }
                 Ok(batch) => {
-                    self.check_epoch(&batch)?;
                     self.head = batch.head;
                     return Ok(batch);
                 }
+                Err(SourceError::OtherLife(lives)) => self.change_life(&lives).await?,
                 Err(error) => self.pause(&error).await?,
             }
         }
     }
 
-    fn check_epoch(&self, batch: &Batch) -> Result<(), Stop> {
-        match self.cursor.epoch {
-            Some(expected) if expected != batch.epoch => {
-                let error = RunError::Epoch {
-                    view: self.view.clone(),
-                    service: self.service,
-                    expected,
-                    found: batch.epoch,
-                };
-                tracing::error!(view = self.view, source = self.service, "{error}");
-                Err(Stop::Failed(error))
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// Where the cursor stands once `position` of `batch` is done.
     pub(super) fn after(batch: &Batch, position: i64) -> Cursor {
+        let first = batch.events.first().map_or(0, |event| event.position);
+        let last = usize::try_from(position - first).unwrap_or_default();
         Cursor {
             epoch: Some(batch.epoch),
             position,
+            hash: batch.events.get(last).map(|event| event.hash.to_vec()),
         }
     }
 
     pub(super) fn moved(&mut self, to: Cursor) {
-        self.cursor = to;
+        self.place.cursor = to;
         self.backoff.reset();
         self.publish();
     }
 
-    fn publish(&self) {
+    pub(super) fn publish(&self) {
+        let position = self.place.cursor.position;
         self.progress.send_replace(Reached {
-            position: self.cursor.position,
-            head: self.head.max(self.cursor.position),
+            position,
+            head: self.head.max(position),
             parked: self.parked.len(),
         });
     }
@@ -160,9 +207,9 @@ impl<S: Source> Runner<S> {
     /// Waits out something that will pass.
     pub(super) async fn pause(&mut self, reason: &impl Display) -> Result<(), Stop> {
         tracing::warn!(
-            view = self.view,
+            view = self.seat.name,
             source = self.service,
-            position = self.cursor.position,
+            position = self.place.cursor.position,
             "waiting: {reason}"
         );
         let waited = self.cancel.run_until_cancelled(self.backoff.wait()).await;
@@ -172,7 +219,7 @@ impl<S: Source> Runner<S> {
     /// Tells of an event that is put aside: the alarm. Never its content.
     pub(super) fn report_parked(&self, event: &es::Recorded, reason: &str) {
         tracing::error!(
-            view = self.view,
+            view = self.seat.name,
             source = self.service,
             position = event.position,
             stream = %event.stream,
@@ -182,9 +229,10 @@ impl<S: Source> Runner<S> {
     }
 }
 
-fn follows(batch: &Batch, after: i64) -> bool {
+fn follows(batch: &Batch, after: &Cursor) -> bool {
     !batch.events.is_empty()
-        && (after + 1..)
+        && after.epoch.is_none_or(|epoch| epoch == batch.epoch)
+        && (after.position + 1..)
             .zip(&batch.events)
             .all(|(position, event)| event.position == position)
 }

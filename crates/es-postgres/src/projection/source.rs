@@ -1,10 +1,11 @@
 use std::time::Duration;
 
-use es::Recorded;
+use es::{Recorded, StreamId};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::{Log, LogError};
+use super::Cursor;
+use crate::{Life, Log, LogError};
 
 /// Back-up of the wake-up call, for appends of other replicas.
 const POLL: Duration = Duration::from_secs(2);
@@ -13,15 +14,12 @@ const POLL: Duration = Duration::from_secs(2);
 pub trait Source: Send + 'static {
     fn service(&self) -> &'static str;
 
-    /// The events after `after`, without holes, at most `limit`; waits until there is one.
+    /// The events after the cursor, without holes, at most `limit`; waits until there is one.
     fn next(
         &mut self,
-        after: i64,
+        after: &Cursor,
         limit: usize,
     ) -> impl Future<Output = Result<Batch, SourceError>> + Send;
-
-    /// The effect of everything up to `position` is committed.
-    fn done(&mut self, position: i64) -> impl Future<Output = ()> + Send;
 }
 
 /// Events of one life of a log.
@@ -36,22 +34,63 @@ pub struct Batch {
 
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
+    /// The log is in another life than the cursor: these, the oldest first.
+    #[error("the log was restored from a backup")]
+    OtherLife(Vec<Life>),
     #[error("{0}")]
     Unavailable(String),
     #[error(transparent)]
     Log(#[from] LogError),
 }
 
+/// One of several equal parts of the streams of a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    pub nth: u32,
+    pub of: u32,
+}
+
+impl Share {
+    /// Ids are random or made by a hash: their last bits are as good as any.
+    pub fn has(self, stream: &StreamId) -> bool {
+        stream.id.as_u128() % u128::from(self.of) == u128::from(self.nth)
+    }
+}
+
 /// The service's own log, with personal fields opened.
 pub struct OwnLog {
     log: Log,
     head: watch::Receiver<i64>,
+    share: Option<Share>,
 }
 
 impl OwnLog {
     pub fn new(log: Log) -> Self {
+        Self::of(log, None)
+    }
+
+    /// Opens personal fields only of a share: the others are somebody else's.
+    pub fn of(log: Log, share: Option<Share>) -> Self {
         let head = log.head();
-        Self { log, head }
+        Self { log, head, share }
+    }
+
+    async fn open(&self, events: &mut [Recorded]) -> Result<(), LogError> {
+        let Some(share) = self.share else {
+            return self.log.open_personal(events).await;
+        };
+        // Together: the keys of all of them are one query.
+        let (places, mut mine): (Vec<usize>, Vec<Recorded>) = events
+            .iter()
+            .enumerate()
+            .filter(|(_, event)| share.has(&event.stream))
+            .map(|(place, event)| (place, event.clone()))
+            .unzip();
+        self.log.open_personal(&mut mine).await?;
+        for (place, event) in places.into_iter().zip(mine) {
+            events[place] = event;
+        }
+        Ok(())
     }
 }
 
@@ -60,18 +99,21 @@ impl Source for OwnLog {
         self.log.service()
     }
 
-    async fn next(&mut self, after: i64, limit: usize) -> Result<Batch, SourceError> {
+    async fn next(&mut self, after: &Cursor, limit: usize) -> Result<Batch, SourceError> {
         loop {
             // Seen before the read: an append in between wakes us once too often, never too rarely.
-            let head = *self.head.borrow_and_update();
-            let mut events = self.log.read(after, limit as i64).await?;
-            if let Some(last) = events.last() {
-                let head = head.max(last.position);
-                self.log.open_personal(&mut events).await?;
+            self.head.borrow_and_update();
+            let page = self.log.page(after.position, limit as i64).await?;
+            if after.epoch.is_some_and(|epoch| epoch != page.epoch) {
+                return Err(SourceError::OtherLife(self.log.lives().await?));
+            }
+            let mut events = page.events;
+            if !events.is_empty() {
+                self.open(&mut events).await?;
                 return Ok(Batch {
-                    epoch: self.log.epoch(),
+                    epoch: page.epoch,
                     events,
-                    head,
+                    head: page.head,
                 });
             }
             if let Ok(Err(_closed)) = tokio::time::timeout(POLL, self.head.changed()).await {
@@ -80,6 +122,4 @@ impl Source for OwnLog {
             }
         }
     }
-
-    async fn done(&mut self, _position: i64) {}
 }

@@ -7,8 +7,11 @@ mod card;
 mod execute;
 mod failure;
 mod guard;
+mod lease;
 mod personal;
 mod projection;
+mod rebuild;
+mod restored;
 mod versions;
 
 use chrono::{DateTime, Utc};

@@ -7,8 +7,8 @@ use es::Recorded;
 use es_postgres::{
     Log,
     projection::{
-        ApplyError, OwnLog, Progress, Projection, Reached, Reaction, RunError, cursor, prepare,
-        prepare_as, retry_parked, run_projection_as, run_reaction, switch,
+        ApplyError, OwnLog, Parked, Progress, Projection, Reached, Reaction, RunError, SkipError,
+        cursor, prepare, retry_parked, run_projection, run_reaction,
     },
 };
 use sqlx::PgConnection;
@@ -19,8 +19,8 @@ use super::{card::Card, card::Command, context, id, log};
 
 /// How many events each stream had: wrong as soon as one is applied twice or not at all.
 #[derive(Default)]
-struct Tally {
-    mended: AtomicBool,
+pub(crate) struct Tally {
+    pub(crate) mended: AtomicBool,
     /// The next batch fails after it was written.
     fails: AtomicBool,
 }
@@ -28,6 +28,7 @@ struct Tally {
 impl Projection for Tally {
     const NAME: &'static str = "tally";
     const SOURCES: &'static [&'static str] = &["accounts"];
+    const BY_STREAM: bool = true;
     const SCHEMA: &'static str = "
         create table if not exists streams (stream text primary key, events bigint not null);
         create index if not exists streams_by_events on streams (events);
@@ -62,20 +63,20 @@ fn is_bad(event: &Recorded) -> bool {
     event.payload.windows(3).any(|text| text == b"bad")
 }
 
-async fn note(log: &Log, card: &str, text: &str) -> i64 {
+pub(crate) async fn note(log: &Log, card: &str, text: &str) -> i64 {
     let request = context(&format!("{card} {text}"));
     let noted = log.execute::<Card>(&request, id(card), Command::Note(text.to_owned()));
     noted.await.unwrap().position
 }
 
-async fn counts(log: &Log) -> Vec<i64> {
+pub(crate) async fn counts(log: &Log) -> Vec<i64> {
     sqlx::query_scalar("select events from tally.streams order by events")
         .fetch_all(log.pool())
         .await
         .unwrap()
 }
 
-async fn parked(log: &Log, view: &str) -> Vec<i64> {
+pub(crate) async fn parked(log: &Log, view: &str) -> Vec<i64> {
     sqlx::query_scalar("select position from views.parked where name = $1 order by position")
         .bind(view)
         .fetch_all(log.pool())
@@ -84,22 +85,12 @@ async fn parked(log: &Log, view: &str) -> Vec<i64> {
 }
 
 /// Runs the view until it has reached `position`.
-async fn run(log: &Log, view: &Arc<Tally>, position: i64) -> Result<Reached, RunError> {
-    run_as(log, "tally", view, position).await
-}
-
-async fn run_as(
-    log: &Log,
-    name: &str,
-    view: &Arc<Tally>,
-    position: i64,
-) -> Result<Reached, RunError> {
+pub(crate) async fn run(log: &Log, view: &Arc<Tally>, position: i64) -> Result<Reached, RunError> {
     let progress = watch::Sender::new(Reached::default());
     let mut reached = progress.subscribe();
     let cancel = CancellationToken::new();
-    let running = run_projection_as(
+    let running = run_projection(
         log.pool().clone(),
-        name,
         Arc::clone(view),
         OwnLog::new(log.clone()),
         progress,
@@ -171,12 +162,12 @@ async fn a_bad_event_holds_up_its_own_stream_until_it_is_mended() {
     let read = async |position: i64| Ok(log.read(position - 1, 1).await?.remove(0));
     let read = |position| Box::pin(read(position));
     assert_eq!(
-        retry_parked(log.pool(), view.as_ref(), "accounts", read).await,
+        retry_parked(log.pool(), "tally", view.as_ref(), "accounts", read).await,
         Ok(0)
     );
     view.mended.store(true, Ordering::Relaxed);
     assert_eq!(
-        retry_parked(log.pool(), view.as_ref(), "accounts", read).await,
+        retry_parked(log.pool(), "tally", view.as_ref(), "accounts", read).await,
         Ok(3)
     );
     note(&log, "1", "last").await;
@@ -185,49 +176,57 @@ async fn a_bad_event_holds_up_its_own_stream_until_it_is_mended() {
 }
 
 #[tokio::test]
-async fn a_view_is_built_anew_beside_the_live_one() {
+async fn a_bad_event_can_be_given_up() {
     let (_database, log) = log().await;
     prepare::<Tally>(log.pool()).await.unwrap();
-    let live = Arc::new(Tally::default());
-    for text in ["good", "bad", "later"] {
+    let view = Arc::new(Tally::default());
+    for text in ["bad", "good", "worse but not bad", "good again"] {
         note(&log, "1", text).await;
     }
-    run(&log, &live, 3).await.unwrap();
-    assert_eq!(counts(&log).await, [1]);
-
-    let next = Arc::new(Tally::default());
-    next.mended.store(true, Ordering::Relaxed);
-    prepare_as::<Tally>(log.pool(), "tally_next").await.unwrap();
-    assert!(!switch::<Tally>(log.pool(), "tally_next").await.unwrap());
-    run_as(&log, "tally_next", &next, 3).await.unwrap();
-    assert!(switch::<Tally>(log.pool(), "tally_next").await.unwrap());
-    assert_eq!(counts(&log).await, [3]);
-    assert_eq!(parked(&log, "tally").await, [0; 0]);
-
-    note(&log, "1", "last").await;
-    run(&log, &live, 4).await.unwrap();
-    assert_eq!(counts(&log).await, [4]);
+    // The runner goes on while somebody skips, and learns of it.
+    let running = run(&log, &view, 6);
+    let skipping = async {
+        let skip = async |position| {
+            Parked::skip(log.pool(), "tally", "accounts", position, "admin", "no use").await
+        };
+        while parked(&log, "tally").await.len() < 4 {
+            tokio::task::yield_now().await;
+        }
+        assert!(matches!(skip(3).await, Err(SkipError::NotFirst(1))));
+        assert!(matches!(skip(7).await, Err(SkipError::NotParked)));
+        skip(1).await.unwrap();
+        skip(2).await.unwrap();
+        skip(3).await.unwrap();
+        skip(4).await.unwrap();
+        note(&log, "1", "fifth").await;
+        note(&log, "1", "sixth").await;
+    };
+    let (reached, ()) = tokio::join!(running, skipping);
+    assert_eq!(reached.unwrap().parked, 0);
+    assert_eq!(counts(&log).await, [2]);
+    let kept: Vec<(String, String)> =
+        sqlx::query_as("select skipped_by, why from views.skipped order by position")
+            .fetch_all(log.pool())
+            .await
+            .unwrap();
+    assert_eq!(kept.len(), 4);
+    assert_eq!(kept[0], ("admin".to_owned(), "no use".to_owned()));
 }
 
 #[tokio::test]
-async fn a_view_of_another_life_of_the_log_stops() {
+async fn a_lost_schema_is_filled_from_the_beginning() {
     let (_database, log) = log().await;
     prepare::<Tally>(log.pool()).await.unwrap();
-    note(&log, "1", "good").await;
-    sqlx::query("insert into views.cursors values ('tally', 'accounts', $1, 0)")
-        .bind(id("another epoch"))
+    let view = Arc::new(Tally::default());
+    let head = note(&log, "1", "good").await;
+    run(&log, &view, head).await.unwrap();
+    sqlx::query("drop schema tally cascade")
         .execute(log.pool())
         .await
         .unwrap();
-    let stopped = run(&log, &Arc::new(Tally::default()), 1).await;
-    let Err(RunError::Epoch {
-        expected, found, ..
-    }) = stopped
-    else {
-        panic!("{stopped:?}");
-    };
-    assert_eq!((expected, found), (id("another epoch"), log.epoch()));
-    assert_eq!(counts(&log).await, [0; 0]);
+    prepare::<Tally>(log.pool()).await.unwrap();
+    run(&log, &view, head).await.unwrap();
+    assert_eq!(counts(&log).await, [1]);
 }
 
 #[tokio::test]
@@ -290,6 +289,7 @@ async fn a_reaction_remembers_how_far_it_was() {
         let cancel = CancellationToken::new();
         let running = run_reaction(
             log.pool().clone(),
+            1,
             Arc::clone(&reaction),
             OwnLog::new(log.clone()),
             progress,

@@ -70,6 +70,7 @@ type Owners = BTreeMap<Uuid, Owner>;
 impl Projection for DirectoryView {
     const NAME: &'static str = "directory";
     const SOURCES: &'static [&'static str] = &["accounts"];
+    const BY_STREAM: bool = true;
     const SCHEMA: &'static str = "
         create table if not exists staff (
             staff_id uuid primary key,
@@ -125,7 +126,7 @@ impl Projection for DirectoryView {
         }
         owners_in_tx(tx, owners).await?;
         if let Some(position) = revision {
-            sqlx::query("update revision set position = $1")
+            sqlx::query("update revision set position = greatest(position, $1)")
                 .bind(position)
                 .execute(tx)
                 .await?;
@@ -251,9 +252,12 @@ async fn group_in_tx(tx: &mut PgConnection, event: &Recorded) -> Result<bool, Ap
     Ok(true)
 }
 
-/// Changes whenever staff or groups do.
-pub(super) async fn revision(pool: &PgPool) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar("select position from directory.revision")
+/// Changes whenever staff or groups do: position, and which table it is in, for another version of
+/// the view has another one.
+pub(crate) type Revision = (i64, i64);
+
+pub(super) async fn revision(pool: &PgPool) -> Result<Revision, sqlx::Error> {
+    sqlx::query_as("select position, tableoid::bigint from directory.revision")
         .fetch_one(pool)
         .await
 }

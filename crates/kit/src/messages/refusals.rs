@@ -74,6 +74,22 @@ pub(super) const TABLE: &[(&str, &str, &str)] = &[
         "Данные ещё обновляются. Повторите через секунду.",
         "The data is still being updated. Try again in a second.",
     ),
+    // views
+    (
+        "REBUILD_UNDER_WAY",
+        "С этим представлением уже что-то делают. Дождитесь конца или отмените.",
+        "Something is being done with this view already. Wait for its end or cancel it.",
+    ),
+    (
+        "NOTHING_KEPT",
+        "Рядом с этим представлением ничего не хранится.",
+        "Nothing is kept beside this view.",
+    ),
+    (
+        "NOT_FIRST_PARKED",
+        "Раньше в этом потоке отложено другое событие. Начните с него.",
+        "An earlier event of this stream is parked. Begin with that one.",
+    ),
     (
         "CLOCK_BACKWARDS",
         "Часы нельзя перевести назад.",

@@ -16,6 +16,7 @@ pub(crate) struct FactsView;
 impl Projection for FactsView {
     const NAME: &'static str = "facts";
     const SOURCES: &'static [&'static str] = &["accounts", "contacts"];
+    const BY_STREAM: bool = true;
     // No unique key: the cursor moves in the same transaction, so a fact cannot come twice, and an
     // index over random ids would cost more than the rest of the rebuild.
     const SCHEMA: &'static str = "

@@ -47,6 +47,7 @@ impl From<Row> for contacts::Person {
 impl Projection for PersonsView {
     const NAME: &'static str = "persons";
     const SOURCES: &'static [&'static str] = &["contacts"];
+    const BY_STREAM: bool = true;
     const SCHEMA: &'static str = "
         create table if not exists persons (
             person_id   uuid primary key,

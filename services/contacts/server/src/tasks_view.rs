@@ -25,6 +25,7 @@ struct Reassigned {
 impl Projection for TasksView {
     const NAME: &'static str = "tasks";
     const SOURCES: &'static [&'static str] = &["planning"];
+    const BY_STREAM: bool = true;
     const SCHEMA: &'static str = "
         create table if not exists tasks (
             task_id     uuid primary key,

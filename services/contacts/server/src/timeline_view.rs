@@ -49,6 +49,7 @@ pub(crate) struct Step {
 impl Projection for TimelineView {
     const NAME: &'static str = "timeline";
     const SOURCES: &'static [&'static str] = &["contacts"];
+    const BY_STREAM: bool = true;
     const SCHEMA: &'static str = "
         create table if not exists entries (
             interaction_id    uuid primary key,

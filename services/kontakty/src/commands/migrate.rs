@@ -2,64 +2,122 @@
 
 use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use kit::{Config, config::SERVICES};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{ConnectOptions, migrate::Migrator, postgres::PgConnectOptions};
 
+use crate::office;
+
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// How the owner of the databases connects: <postgres://owner:secret@host/postgres>. Needs
-    /// CREATEDB and CREATEROLE. The services themselves never use it.
+    /// CREATEDB and CREATEROLE. The services themselves never use it [default: that of the office
+    /// that runs on the data folder].
     #[arg(long, env = "KONTAKTY_OWNER_URL", hide_env_values = true)]
-    owner_url: SecretString,
+    owner_url: Option<SecretString>,
     /// Configuration file; its database URLs say which databases and roles there should be.
     #[arg(long, env = "KONTAKTY_CONFIG")]
     config: Option<PathBuf>,
+    /// Data folder of a local office, instead of an owner and a configuration.
+    #[arg(long, env = "KONTAKTY_DATA", conflicts_with = "owner_url")]
+    data: Option<PathBuf>,
+    /// The databases of these services, or of all, were restored from a backup: their logs begin a
+    /// new life, so that whoever has read what the backup lacks notices.
+    #[arg(long, value_name = "SERVICE", value_delimiter = ',')]
+    restored: Vec<String>,
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
-    let config = Config::load(args.config.as_deref())?;
-    all(&args.owner_url, &config).await?;
+    let restored = restored(&args.restored)?;
+    let mut config = Config::load(args.config.as_deref())?;
+    let owner = match args.owner_url {
+        Some(owner) => owner,
+        None => {
+            let folder = args.data.unwrap_or_else(office::default_folder);
+            office::local_databases(&folder, &mut config)?
+        }
+    };
+    all(&owner, &config).await?;
     println!(
         "{} databases are at this version",
         config.database.urls.len()
     );
+    for service in restored {
+        let database = Database::of(&owner, &config, service)?
+            .with_context(|| format!("database.{service} is not configured"))?;
+        let first = kit::migrate::begin_epoch(&database.owner)
+            .await
+            .with_context(|| format!("cannot mark the log of {service} as restored"))?;
+        println!("the log of {service} begins a new life at position {first}");
+    }
     Ok(())
+}
+
+fn restored(names: &[String]) -> anyhow::Result<Vec<&'static str>> {
+    if names.iter().any(|name| name == "all") {
+        return Ok(SERVICES.to_vec());
+    }
+    let service = |name: &String| SERVICES.into_iter().find(|service| service == name);
+    match names.iter().find(|name| service(name).is_none()) {
+        Some(name) => bail!(
+            "there is no service `{name}`; there are {} and all",
+            SERVICES.join(", ")
+        ),
+        None => Ok(names.iter().filter_map(service).collect()),
+    }
+}
+
+/// The database of one service.
+struct Database {
+    name: String,
+    login: String,
+    password: SecretString,
+    /// How the owner connects to it.
+    owner: SecretString,
+}
+
+impl Database {
+    /// `None` when it is not configured.
+    fn of(
+        owner: &SecretString,
+        config: &Config,
+        service: &'static str,
+    ) -> anyhow::Result<Option<Self>> {
+        let owner = PgConnectOptions::from_str(owner.expose_secret())
+            .ok()
+            .context("the owner's URL is not a PostgreSQL URL")?;
+        let Some(url) = config.database.urls.get(service) else {
+            return Ok(None);
+        };
+        let target = PgConnectOptions::from_str(url.expose_secret())
+            .ok()
+            .with_context(|| format!("database.{service} is not a PostgreSQL URL"))?;
+        let name = target
+            .get_database()
+            .with_context(|| format!("database.{service} names no database"))?;
+        let url = target.to_url_lossy();
+        Ok(Some(Self {
+            name: name.to_owned(),
+            login: target.get_username().to_owned(),
+            password: url.password().unwrap_or_default().into(),
+            owner: owner.database(name).to_url_lossy().to_string().into(),
+        }))
+    }
 }
 
 /// Brings every configured database to this version. Safe to repeat, also by two at once.
 pub(crate) async fn all(owner: &SecretString, config: &Config) -> anyhow::Result<()> {
     kit::create_keys(&config.keys.folder)?;
-    let owner_options = PgConnectOptions::from_str(owner.expose_secret())
-        .ok()
-        .context("the owner's URL is not a PostgreSQL URL")?;
     for service in SERVICES {
-        let Some(url) = config.database.urls.get(service) else {
+        let Some(database) = Database::of(owner, config, service)? else {
             continue;
         };
-        let target = PgConnectOptions::from_str(url.expose_secret())
-            .ok()
-            .with_context(|| format!("database.{service} is not a PostgreSQL URL"))?;
-        let database = target
-            .get_database()
-            .with_context(|| format!("database.{service} names no database"))?;
-        let password = target
-            .to_url_lossy()
-            .password()
-            .unwrap_or_default()
-            .to_owned();
-        let in_database = SecretString::from(
-            owner_options
-                .clone()
-                .database(database)
-                .to_url_lossy()
-                .to_string(),
-        );
+        let (name, login) = (&database.name, &database.login);
         let migrated = async {
-            kit::migrate::create_database(owner, database).await?;
-            kit::migrate::run(&in_database, migrator(service)).await?;
-            kit::migrate::create_login(&in_database, target.get_username(), &password.into()).await
+            kit::migrate::create_database(owner, name).await?;
+            kit::migrate::run(&database.owner, migrator(service)).await?;
+            kit::migrate::create_login(&database.owner, login, &database.password).await
         };
         migrated
             .await

@@ -114,13 +114,7 @@ impl Engines {
 
     /// How the owner of the cluster connects.
     pub(crate) fn owner(&self) -> PgConnectOptions {
-        PgConnectOptions::new()
-            .host(&self.postgres.ip().to_string())
-            .port(self.postgres.port())
-            .username(OWNER)
-            .password(&self.owner_password)
-            .database("postgres")
-            .disable_statement_logging()
+        owner_options(self.postgres, &self.owner_password)
     }
 
     pub(crate) fn owner_url(&self) -> SecretString {
@@ -183,6 +177,16 @@ impl Engines {
         }
         Ok(())
     }
+}
+
+pub(crate) fn owner_options(postgres: SocketAddr, password: &str) -> PgConnectOptions {
+    PgConnectOptions::new()
+        .host(&postgres.ip().to_string())
+        .port(postgres.port())
+        .username(OWNER)
+        .password(password)
+        .database("postgres")
+        .disable_statement_logging()
 }
 
 impl Engine {

@@ -15,6 +15,8 @@ use kit::{
     Config,
     config::{Profile, SERVICES},
 };
+use secrecy::SecretString;
+use sqlx::ConnectOptions;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
@@ -121,6 +123,28 @@ async fn run(
         ended = office.run(stopped) => ended,
         failed = engines.supervise() => failed.context("an engine could not be started again"),
     }
+}
+
+/// Points `config` at the databases of the office that runs on a folder, and gives their owner.
+pub(crate) fn local_databases(root: &Path, config: &mut Config) -> anyhow::Result<SecretString> {
+    let running = Folder::running(root).with_context(|| {
+        format!(
+            "no office runs on {}: start it, or give --owner-url and --config",
+            root.display()
+        )
+    })?;
+    let postgres: SocketAddr = running.postgres.parse()?;
+    for service in SERVICES {
+        let password = folder::known_secret(root, &format!("postgres-{service}"))?;
+        let url = migrate::service_url(postgres, service, &password);
+        config.database.urls.insert(service, url);
+    }
+    config.keys.folder = keys(root);
+    let password = folder::known_secret(root, "postgres-owner")?;
+    Ok(engines::owner_options(postgres, &password)
+        .to_url_lossy()
+        .to_string()
+        .into())
 }
 
 /// PostgreSQL and NATS alone, for tests that bring their own services.

@@ -40,8 +40,15 @@ impl Doorbell {
             position: schedule_view::newest_position(pool).await?,
         };
         self.ring(|_| true);
+        let mut epoch = service.log.epoch();
         loop {
             moved.mark_unchanged();
+            if epoch != service.log.epoch() {
+                // Restored from a backup: positions begin again behind what it had.
+                epoch = service.log.epoch();
+                seen.position = 0;
+                self.ring(|_| true);
+            }
             let now = clock.now();
             let fired = schedule_view::whose_fired(pool, seen, now).await?;
             let fired: HashMap<_, _> = fired.into_iter().collect();

@@ -35,6 +35,7 @@ pub(crate) const ACKNOWLEDGED: &str = "acknowledged";
 impl Projection for ScheduleView {
     const NAME: &'static str = "reminders";
     const SOURCES: &'static [&'static str] = &["notifications"];
+    const BY_STREAM: bool = true;
     const SCHEMA: &'static str = "
         create table if not exists reminders (
             id uuid primary key,

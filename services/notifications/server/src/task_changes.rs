@@ -104,6 +104,7 @@ impl Change {
 impl Projection for TaskChanges {
     const NAME: &'static str = "task_changes";
     const SOURCES: &'static [&'static str] = &["planning"];
+    const BY_STREAM: bool = true;
     const SCHEMA: &'static str = "
         create table if not exists changes (
             task_id uuid not null,

@@ -29,6 +29,8 @@ pub(crate) struct Watch {
     staff_id: StaffId,
     out: Sender<WatchRemindersResponse>,
     seen: Seen,
+    /// The life of our log that `seen` is of.
+    epoch: Uuid,
     /// On this connection: a delivery changes the schedule too, and must not look new.
     shown: HashSet<Uuid>,
 }
@@ -44,6 +46,7 @@ impl Watch {
         out: Sender<WatchRemindersResponse>,
     ) -> Self {
         Self {
+            epoch: service.log.epoch(),
             service,
             staff_id,
             out,
@@ -64,6 +67,11 @@ impl Watch {
 
     async fn show_due(&mut self) -> Result<(), StreamEnd> {
         let now = self.service.node.clock.now();
+        let epoch = self.service.log.epoch();
+        if self.epoch != epoch {
+            self.epoch = epoch;
+            self.seen = Seen::NOTHING;
+        }
         let mut newest = self.seen.position;
         let mut after = (Seen::NOTHING.fired_until, Uuid::nil());
         loop {

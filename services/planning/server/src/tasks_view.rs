@@ -26,6 +26,7 @@ pub(crate) struct TasksView;
 impl Projection for TasksView {
     const NAME: &'static str = "tasks";
     const SOURCES: &'static [&'static str] = &["planning"];
+    const BY_STREAM: bool = true;
     const SCHEMA: &'static str = "
         create table if not exists tasks (
             id uuid primary key,

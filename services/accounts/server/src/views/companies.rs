@@ -35,6 +35,7 @@ pub(crate) struct OrderRow {
 impl Projection for Companies {
     const NAME: &'static str = "companies";
     const SOURCES: &'static [&'static str] = &["accounts"];
+    const BY_STREAM: bool = true;
     const SCHEMA: &'static str = "
         create table if not exists companies (
             account_id uuid primary key,

@@ -31,6 +31,7 @@ struct Begun<'a> {
 impl Projection for Ownership {
     const NAME: &'static str = "ownership";
     const SOURCES: &'static [&'static str] = &["accounts"];
+    const BY_STREAM: bool = true;
     const SCHEMA: &'static str = "
         create table if not exists spans (
             account_id uuid not null,

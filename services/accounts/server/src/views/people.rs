@@ -44,6 +44,7 @@ pub(crate) struct Credentials {
 impl Projection for People {
     const NAME: &'static str = "people";
     const SOURCES: &'static [&'static str] = &["accounts"];
+    const BY_STREAM: bool = true;
     const SCHEMA: &'static str = "
         create table if not exists staff (
             staff_id uuid primary key,

@@ -1,6 +1,7 @@
 //! `kontakty doctor`: what is wrong with an installation, in words, all at once.
 
 mod bus;
+mod cursors;
 mod database;
 mod rights;
 mod words;
@@ -31,6 +32,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     for service in SERVICES {
         findings.extend(database::examine(&config, service).await);
     }
+    findings.extend(cursors::examine(&config).await);
     findings.extend(bus::examine(&config).await);
     findings.push(port(&config));
 

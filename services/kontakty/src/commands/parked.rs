@@ -1,0 +1,149 @@
+//! `kontakty parked`: events that a view or reaction could not apply.
+
+use anyhow::Context;
+use api::views::{ListParkedRequest, RetryParkedRequest, SkipParkedRequest};
+use clap::Subcommand;
+
+use crate::{
+    client::{Connection, Refused},
+    output::{Format, Rows, number, text},
+};
+
+#[derive(clap::Args)]
+#[command(arg_required_else_help = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show them with reasons, and what waits behind them.
+    List {
+        /// accounts, contacts, planning, notifications or analytics [default: all].
+        service: Option<String>,
+        #[arg(long, value_enum, default_value_t = Format::Table)]
+        format: Format,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Take them up again, once what was wrong is mended.
+    Retry {
+        /// SERVICE/NAME of the view or reaction.
+        name: String,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Give up the first one of its stream, for good; what waits behind it goes on.
+    Skip {
+        /// SERVICE/NAME of the view or reaction.
+        name: String,
+        /// Whose log the event is in.
+        #[arg(long)]
+        source: String,
+        /// Where in that log.
+        #[arg(long)]
+        position: i64,
+        /// Why; it is kept.
+        #[arg(long)]
+        reason: String,
+        #[command(flatten)]
+        connection: Connection,
+    },
+}
+
+pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+    match args.command {
+        Command::List {
+            service,
+            format,
+            connection,
+        } => list(service, format, &connection).await,
+        Command::Retry { name, connection } => {
+            let (service, name) = split(&name)?;
+            let request = RetryParkedRequest {
+                service: service.to_owned(),
+                name: name.to_owned(),
+            };
+            let mut views = connection.open().await?.views(service)?;
+            let answer = views.retry_parked(request).await.map_err(Refused)?;
+            let answer = answer.into_inner();
+            tell(answer.applied, answer.parked);
+            Ok(())
+        }
+        Command::Skip {
+            name,
+            source,
+            position,
+            reason,
+            connection,
+        } => {
+            let (service, name) = split(&name)?;
+            let request = SkipParkedRequest {
+                service: service.to_owned(),
+                name: name.to_owned(),
+                source,
+                position,
+                reason,
+            };
+            let mut views = connection.open().await?.views(service)?;
+            let answer = views.skip_parked(request).await.map_err(Refused)?;
+            let answer = answer.into_inner();
+            tell(answer.applied, answer.parked);
+            Ok(())
+        }
+    }
+}
+
+fn split(name: &str) -> anyhow::Result<(&str, &str)> {
+    name.split_once('/')
+        .context("name it as SERVICE/NAME, such as planning/next-steps")
+}
+
+fn tell(applied: i64, parked: i64) {
+    println!("{applied} applied, {parked} still parked");
+}
+
+async fn list(
+    service: Option<String>,
+    format: Format,
+    connection: &Connection,
+) -> anyhow::Result<()> {
+    let client = connection.open().await?;
+    let services = match &service {
+        Some(service) => vec![service.as_str()],
+        None => kit::config::SERVICES.to_vec(),
+    };
+    let mut rows = Rows::new(vec![
+        text("Service", "service"),
+        text("Name", "name"),
+        text("Log", "source"),
+        number("Position", "position"),
+        text("Stream", "stream"),
+        text("Event", "type"),
+        number("Tries", "attempts"),
+        text("Since", "parked_at"),
+        text("Reason", "reason"),
+    ]);
+    for service in services {
+        let request = ListParkedRequest {
+            service: service.to_owned(),
+        };
+        let answer = client.views(service)?.list_parked(request).await;
+        for event in answer.map_err(Refused)?.into_inner().events {
+            let parked_at = event.parked_at.as_ref().and_then(kit::instant);
+            rows.push(vec![
+                event.service,
+                event.name,
+                event.source,
+                event.position.to_string(),
+                event.stream,
+                event.r#type,
+                event.attempts.to_string(),
+                parked_at.unwrap_or_default().to_rfc3339(),
+                event.reason,
+            ]);
+        }
+    }
+    rows.print(format)
+}

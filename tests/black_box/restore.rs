@@ -1,0 +1,196 @@
+//! A database restored from an older backup while the others go on: everybody who had read more of
+//! its log notices; nothing is skipped, nothing is done twice.
+
+use std::{collections::BTreeMap, path::Path, process::Command, time::Duration};
+
+use anyhow::{Context, ensure};
+use api::{notifications::ListRemindersRequest, planning::ListTasksRequest};
+use tests::{
+    eventually,
+    mixed_load::{promises, set_up, settled, views, views_equal_a_replay},
+    office::{Office, kontakty},
+};
+
+use crate::rebuild::{postgres, psql};
+
+const PATIENCE: Duration = Duration::from_mins(2);
+const DATABASE: &str = "kontakty_contacts";
+
+#[tokio::test]
+async fn readers_of_a_restored_log_neither_skip_nor_repeat() -> anyhow::Result<()> {
+    let office = Office::start(&[])?;
+    let accounts = set_up(&office, 4).await?;
+    let client = office.client("s-11")?;
+    let before = promises(&client, &accounts, 12).await?;
+    let folder = tempfile::tempdir()?;
+    let backup = folder.path().join("contacts.backup");
+    dump(&office.data(), &backup)?;
+    let lost = promises(&client, &accounts, 12).await?;
+    for promise in &lost {
+        settled(&office, promise).await?;
+    }
+    ensure!(
+        views(&office)?.iter().all(|view| view["position"] != 0),
+        "{:?}",
+        views(&office)?
+    );
+
+    restore(&office.data(), &backup)?;
+    let migrated = kontakty(&[
+        "migrate",
+        "--data",
+        &office.data().to_string_lossy(),
+        "--restored",
+        "contacts",
+    ])?;
+    let said = String::from_utf8_lossy(&migrated.stdout).into_owned();
+    ensure!(
+        said.contains("begins a new life at position"),
+        "{migrated:?}"
+    );
+    // More than was lost, so that positions are given out a second time.
+    let after = promises(&client, &accounts, 20).await?;
+    for promise in &after {
+        settled(&office, promise).await?;
+    }
+
+    // Nothing skipped and nothing twice: each promise that was acknowledged is one task, also where
+    // the contact itself was lost with the backup; each task is reminded of once.
+    let tasks = tasks(&office).await?;
+    for promise in before.iter().chain(&lost).chain(&after) {
+        let count = tasks
+            .get(&promise.interaction_id)
+            .copied()
+            .unwrap_or_default();
+        ensure!(count == 1, "{promise:?} has become {count} tasks");
+    }
+    let promised = before.len() + lost.len() + after.len();
+    ensure!(
+        tasks.len() == promised,
+        "{} tasks of {promised}",
+        tasks.len()
+    );
+    let reminders = eventually(
+        PATIENCE,
+        || async { reminders(&office).await.unwrap_or_default() },
+        |reminders| *reminders == promised,
+    )
+    .await;
+    ensure!(reminders == promised, "{reminders} reminders of {promised}");
+
+    // Who reacted to what is lost says so, and every view is what the log says.
+    let said = office.try_command("admin", &["views", "planning"])?;
+    let said = String::from_utf8_lossy(&said.stderr).into_owned();
+    ensure!(
+        said.contains("planning/next-steps: had reacted to contacts"),
+        "{said}"
+    );
+    let checked = views_equal_a_replay(&office).await?;
+    ensure!(checked >= 15, "only {checked} views were checked");
+    let epochs = psql(
+        &office.data(),
+        "kontakty_analytics",
+        "select count(distinct epoch) from views.cursors where source = 'contacts'",
+    )?;
+    ensure!(epochs == "1", "cursors of {epochs} lives");
+    Ok(())
+}
+
+fn dump(data: &Path, backup: &Path) -> anyhow::Result<()> {
+    run(
+        "pg_dump",
+        data,
+        &[
+            "--create",
+            "-Fc",
+            "-d",
+            DATABASE,
+            "-f",
+            &backup.to_string_lossy(),
+        ],
+    )
+}
+
+/// With the office running: only this one database goes and comes back.
+fn restore(data: &Path, backup: &Path) -> anyhow::Result<()> {
+    psql(
+        data,
+        "postgres",
+        &format!("alter database {DATABASE} allow_connections false"),
+    )?;
+    psql(
+        data,
+        "postgres",
+        &format!("drop database {DATABASE} with (force)"),
+    )?;
+    run(
+        "pg_restore",
+        data,
+        &[
+            "--create",
+            "--exit-on-error",
+            "-d",
+            "postgres",
+            &backup.to_string_lossy(),
+        ],
+    )
+}
+
+fn run(program: &str, data: &Path, args: &[&str]) -> anyhow::Result<()> {
+    let (address, password) = postgres(data)?;
+    let (host, port) = address.rsplit_once(':').context("an address")?;
+    let output = Command::new(program)
+        .args(["-h", host, "-p", port, "-U", "kontakty"])
+        .args(args)
+        .env("PGPASSWORD", password)
+        .output()?;
+    ensure!(
+        output.status.success(),
+        "{program}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(())
+}
+
+/// How many tasks each contact has become.
+async fn tasks(office: &Office) -> anyhow::Result<BTreeMap<String, usize>> {
+    let admin = office.client("admin")?;
+    let mut found = BTreeMap::new();
+    let mut token = String::new();
+    loop {
+        let request = ListTasksRequest {
+            page: Some(api::common::PageRequest { size: 200, token }),
+            ..Default::default()
+        };
+        let page = admin.planning().list_tasks(request).await?.into_inner();
+        for task in page.tasks {
+            *found.entry(task.origin_interaction_id).or_default() += 1;
+        }
+        token = page.next_page_token;
+        if token.is_empty() {
+            return Ok(found);
+        }
+    }
+}
+
+async fn reminders(office: &Office) -> anyhow::Result<usize> {
+    let manager = office.client("s-11")?;
+    let mut count = 0;
+    let mut token = String::new();
+    loop {
+        let request = ListRemindersRequest {
+            page: Some(api::common::PageRequest { size: 200, token }),
+            ..Default::default()
+        };
+        let page = manager
+            .reminders()
+            .list_reminders(request)
+            .await?
+            .into_inner();
+        count += page.reminders.len();
+        token = page.next_page_token;
+        if token.is_empty() {
+            return Ok(count);
+        }
+    }
+}
