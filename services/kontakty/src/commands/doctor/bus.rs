@@ -59,7 +59,7 @@ pub(super) async fn examine(config: &Config) -> Vec<Finding> {
     });
     let what = of(("JetStream", "JetStream"));
     // Asked in plain words: the client library's own question expects what 2.9 does not answer.
-    let asked = client.request("$JS.API.INFO", Default::default());
+    let asked = client.request("$JS.API.INFO", Vec::new().into());
     let account = match timeout(WITHIN, asked).await {
         Ok(Ok(answer)) => serde_json::from_slice::<Value>(&answer.payload).ok(),
         _ => None,

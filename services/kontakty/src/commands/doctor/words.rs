@@ -24,8 +24,8 @@ impl Words {
     /// `self: other`
     pub(super) fn about(self, other: Self) -> Self {
         Self {
-            en: format!("{}: {}", self.en, other.en),
-            ru: format!("{}: {}", self.ru, other.ru),
+            en: [self.en, other.en].join(": "),
+            ru: [self.ru, other.ru].join(": "),
         }
     }
 

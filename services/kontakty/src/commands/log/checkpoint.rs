@@ -34,13 +34,11 @@ pub(super) async fn checkpoint(
     let now = log.get_head(request).await.map_err(Refused)?.into_inner();
     let epoch = now.epoch.parse().context("the epoch is not an id")?;
     let last = newest(folder, service, epoch, &trusted)?;
-    let after = last.as_ref().map_or(0, |last| last.checkpoint.position);
     if now.position == 0 {
         println!("{service}: nothing is recorded yet");
         return Ok(());
     }
-    // What lies before the last checkpoint is proven by it.
-    let head = whole(&mut log, service, after.min(now.position)).await?;
+    let head = whole(&mut log, service).await?;
     compare(&mut log, &head, last.as_slice()).await?;
     let at = Clock::new(&Config::default().clock).now();
     let path = write_checkpoint(folder, &signer.sign(service, &head, at))?;

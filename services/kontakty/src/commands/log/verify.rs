@@ -30,7 +30,7 @@ pub(super) async fn verify(
         .transpose()?
         .unwrap_or_default();
     let mut log = client.log(service)?;
-    let head = whole(&mut log, service, 0).await?;
+    let head = whole(&mut log, service).await?;
     if let Some(proof) = proof
         && checkpoints.is_empty()
         && head.position > 0
@@ -58,18 +58,17 @@ pub(super) async fn verify(
     Ok(())
 }
 
-/// Recomputes a log behind `after` and returns where it ends; fails with the first position that is
-/// not in order.
-pub(super) async fn whole(log: &mut Log, service: &str, after: i64) -> anyhow::Result<Head> {
+/// Recomputes a log and returns where it ends; fails with the first position that is not in order.
+pub(super) async fn whole(log: &mut Log, service: &str) -> anyhow::Result<Head> {
     let request = VerifyLogRequest {
         service: service.to_owned(),
-        after_position: after,
+        after_position: 0,
     };
     let mut steps = log.verify_log(request).await.map_err(Refused)?.into_inner();
     let bar = progress("events")?;
     while let Some(step) = steps.message().await.map_err(Refused)? {
-        bar.set_length((step.head_position - after).max(0) as u64);
-        bar.set_position((step.verified - after).max(0) as u64);
+        bar.set_length(step.head_position.max(0) as u64);
+        bar.set_position(step.verified.max(0) as u64);
         if !step.finished {
             continue;
         }

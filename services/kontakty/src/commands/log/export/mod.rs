@@ -67,7 +67,7 @@ enum Format {
 /// A file that is being written.
 enum Sink {
     Lines(Lines),
-    Groups(Groups),
+    Groups(Box<Groups>),
 }
 
 pub(super) async fn export(args: Args, connection: &Connection) -> anyhow::Result<()> {
@@ -84,7 +84,7 @@ pub(super) async fn export(args: Args, connection: &Connection) -> anyhow::Resul
     let order = &work.order;
     let mut sink = match order.format {
         Format::Jsonl => Sink::Lines(Lines::open(&work)?),
-        Format::Parquet => Sink::Groups(Groups::open(&work)?),
+        Format::Parquet => Sink::Groups(Box::new(Groups::open(&work)?)),
     };
     let mut last = match &sink {
         Sink::Lines(lines) => lines.last(),
