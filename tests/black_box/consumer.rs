@@ -25,8 +25,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tests::{
     background::{import, request_id},
+    client::Client,
     eventually,
-    office::{Client, Office, kontakty},
+    office::{Office, kontakty},
 };
 
 /// In the order of the alphabet, as the consumer prints them.
@@ -249,7 +250,12 @@ async fn head(admin: &Client, service: &str) -> anyhow::Result<i64> {
     let request = GetHeadRequest {
         service: service.to_owned(),
     };
-    Ok(admin.log().get_head(request).await?.into_inner().position)
+    Ok(admin
+        .log(service)
+        .get_head(request)
+        .await?
+        .into_inner()
+        .position)
 }
 
 /// A running consumer.
@@ -390,7 +396,12 @@ async fn log(admin: &Client, service: &str) -> anyhow::Result<Vec<String>> {
             after_position: events.len() as i64,
             limit: 1_000,
         };
-        let page = admin.log().read_events(request).await?.into_inner().events;
+        let page = admin
+            .log(service)
+            .read_events(request)
+            .await?
+            .into_inner()
+            .events;
         if page.is_empty() {
             return Ok(events);
         }

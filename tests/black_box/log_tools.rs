@@ -9,7 +9,10 @@ use std::{path::Path, process::Output};
 
 use anyhow::ensure;
 use api::log::{Event, ReadEventsRequest};
-use tests::office::{Client, Office, kontakty};
+use tests::{
+    client::Client,
+    office::{Office, kontakty},
+};
 
 /// `n` companies whose names begin so.
 fn companies(name: &str, n: usize) -> String {
@@ -31,7 +34,12 @@ async fn events(client: &Client, service: &str) -> anyhow::Result<Vec<Event>> {
             after_position: found.last().map_or(0, |event| event.position),
             limit: 1_000,
         };
-        let page = client.log().read_events(request).await?.into_inner().events;
+        let page = client
+            .log(service)
+            .read_events(request)
+            .await?
+            .into_inner()
+            .events;
         if page.is_empty() {
             return Ok(found);
         }

@@ -20,9 +20,10 @@ use nix::{
     unistd::Pid,
 };
 use tests::{
+    client::Client,
     eventually,
     mixed_load::{Promise, promise},
-    office::{Client, binary, kontakty},
+    office::{binary, kontakty},
 };
 use tonic::service::interceptor::InterceptedService;
 
@@ -353,10 +354,7 @@ async fn check(engines: &Engines, replica: &Replica, made: &[Promise]) -> anyhow
     ensure!(!reminders.is_empty(), "no reminder is listed");
 
     // I7: every view equals a replay.
-    let mut views = ViewsServiceClient::new(InterceptedService::new(
-        admin.channel.clone(),
-        admin.credentials.clone(),
-    ));
+    let mut views = ViewsServiceClient::new(admin.authenticated("accounts"));
     let listed = views
         .list_views(api::views::ListViewsRequest::default())
         .await?;
@@ -383,7 +381,12 @@ async fn events(client: &Client, service: &str) -> anyhow::Result<Vec<api::log::
             after_position: found.last().map_or(0, |event| event.position),
             limit: 0,
         };
-        let page = client.log().read_events(request).await?.into_inner().events;
+        let page = client
+            .log(service)
+            .read_events(request)
+            .await?
+            .into_inner()
+            .events;
         if page.is_empty() {
             return Ok(found);
         }

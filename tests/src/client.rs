@@ -142,7 +142,8 @@ impl Client {
         self
     }
 
-    pub(crate) fn authenticated(&self, service: &str) -> Authenticated {
+    /// The way to one service, for calls by path.
+    pub fn authenticated(&self, service: &str) -> Authenticated {
         let channel = self.channels.get(service).unwrap_or(&self.any);
         InterceptedService::new(channel.clone(), self.credentials.clone())
     }

@@ -526,6 +526,7 @@ fn in_order(events: &[Event]) -> anyhow::Result<()> {
 async fn whole(admin: &Client, service: &str) -> anyhow::Result<()> {
     let request = VerifyLogRequest {
         service: service.to_owned(),
+        after_position: 0,
     };
     let mut verdicts = admin.log(service).verify_log(request).await?.into_inner();
     let mut last = None;

@@ -15,7 +15,8 @@ use tonic::Code;
 
 use crate::{
     background::{import, request_id},
-    office::{Client, Office},
+    client::Client,
+    office::Office,
 };
 
 const STAFF: &str = "external_id,name,role,group,head\n\

@@ -4,7 +4,7 @@
 
 use async_nats::{HeaderMap, header::HeaderValue};
 use chrono::{DateTime, SecondsFormat, Utc};
-use es::{Actor, Recorded, StoredMetadata, StreamId};
+use es::{Actor, Metadata, Recorded, StoredMetadata, StreamId};
 use uuid::Uuid;
 
 use crate::{

@@ -9,6 +9,7 @@ use es_postgres::{
     projection::{Batch, Cursor, Source, SourceError},
 };
 use futures::future::BoxFuture;
+use kill_point::kill_point;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
@@ -204,6 +205,7 @@ impl Source for Foreign {
         }
         loop {
             if let Some(batch) = self.take(after.position, limit) {
+                kill_point!("foreign.before_apply");
                 return Ok(batch);
             }
             // Who has read nothing yet does not know what to listen for.
@@ -213,6 +215,7 @@ impl Source for Foreign {
                 continue;
             }
             if let Some(batch) = self.fill(after, limit).await? {
+                kill_point!("foreign.hole_filled");
                 return Ok(batch);
             }
             if self.subscription.is_none() && listens {

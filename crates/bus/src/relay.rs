@@ -12,6 +12,7 @@ use async_nats::{
 };
 use es::Recorded;
 use es_postgres::{Log, LogError, projection::Backoff};
+use kill_point::kill_point;
 use tokio::{
     sync::watch,
     time::{Instant, timeout},
@@ -89,6 +90,7 @@ struct Relay {
 
 impl Relay {
     async fn run(mut self) -> Infallible {
+        kill_point!("relay.leads");
         loop {
             let Err::<Infallible, _>(error) = Box::pin(self.follow()).await;
             let text = chain(&error);
@@ -153,10 +155,12 @@ impl Relay {
             let position = event.position;
             let id = self.message_id(&event);
             let failed = |source| RelayError::Publish { position, source };
+            kill_point!("relay.before_publish");
             let sent = self.send(place.epoch, event, &id, expected, before.as_deref());
             acks.push((position, expected + 1, sent.await.map_err(failed)?));
             before = Some(id);
         }
+        kill_point!("relay.after_publish");
         let mut reached = place;
         for (position, sequence, ack) in acks {
             let failed = |source| RelayError::Publish { position, source };
@@ -174,6 +178,7 @@ impl Relay {
                 ..place
             };
         }
+        kill_point!("relay.after_ack");
         Ok(reached)
     }
 

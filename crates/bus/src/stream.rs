@@ -11,6 +11,7 @@ use async_nats::jetstream::{
     },
 };
 use es_postgres::{Log, LogError};
+use kill_point::kill_point;
 use uuid::Uuid;
 
 use crate::{
@@ -60,6 +61,7 @@ pub(crate) async fn ensure(
     let stream = jetstream
         .get_or_create_stream(wanted(service, Config::default()))
         .await?;
+    kill_point!("relay.stream_made");
     let stored = stream.cached_info().config.clone();
     if !is_as_wanted(service, &stored) {
         tracing::warn!(
@@ -144,6 +146,7 @@ pub(crate) async fn place(stream: &Stream, log: &Log) -> Result<Place, StreamErr
                 );
                 // Not what a new leader has published since.
                 stream.purge().sequence(sequence + 1).await?;
+                kill_point!("relay.stream_emptied");
             }
             Err(error) => {
                 tracing::warn!(

@@ -9,6 +9,7 @@ use aws_lc_rs::{
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD as BASE64};
 use chrono::{DateTime, Utc};
 use es::{Recorded, Reservation, Subject, personal};
+use kill_point::kill_point;
 use moka::sync::Cache;
 use serde_json::Value;
 use sqlx::PgPool;
@@ -147,6 +148,7 @@ impl Keys {
             for name in &names {
                 candidates.push(self.candidate(name)?);
             }
+            kill_point!("keys.before_made");
             let rows: Vec<(String, Option<Vec<u8>>)> = retry::read(|| {
                 sqlx::query_as("select * from log.ensure_keys($1, $2, $3)")
                     .bind(&names)
@@ -155,6 +157,7 @@ impl Keys {
                     .fetch_all(&self.pool)
             })
             .await?;
+            kill_point!("keys.after_made");
             self.unwrap_into(&mut ring, rows)?;
         }
         match ring.iter().find(|(_, key)| key.is_none()) {

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use kill_point::kill_point;
 use sqlx::{Connection, PgConnection, PgPool};
 use tokio::time::timeout;
 
@@ -54,6 +55,7 @@ impl Lease {
         )
         .fetch_one(&mut connection)
         .await?;
+        kill_point!("leader.elected");
         sqlx::raw_sql(SILENCE).execute(&mut connection).await?;
         Ok(Some(Self { connection, fence }))
     }

@@ -12,7 +12,7 @@ use crate::{
     keys::Keys,
     life::Known,
     retry,
-    row::{Row, select_events, select_page},
+    row::{Row, select_page},
 };
 
 /// How many appends may wait. Callers beyond it wait for a place.
@@ -194,17 +194,6 @@ impl Log {
             head,
             events,
         })
-    }
-
-    pub(crate) async fn rows(&self, after: i64, up_to: i64) -> Result<Vec<Row>, LogError> {
-        let rows = retry::read(|| {
-            sqlx::query(select_events!("log.read($1, $2)"))
-                .bind(after)
-                .bind(up_to)
-                .fetch_all(self.pool())
-        })
-        .await?;
-        Ok(rows.iter().map(Row::read).collect::<Result<_, _>>()?)
     }
 
     /// Puts back the personal fields that can still be read; the others stay erased.

@@ -201,7 +201,7 @@ mod tests {
             for (name, content) in files {
                 golden.write(name, content);
                 let digest = blake3::hash(content.as_bytes()).to_hex();
-                list += &format!("{digest}  {name}\n");
+                list.extend([digest.as_str(), "  ", name, "\n"]);
             }
             golden.write(LIST, &list);
             golden

@@ -8,9 +8,9 @@ mod codec;
 mod envelope;
 pub mod golden;
 pub mod personal;
-mod schema;
 #[cfg(test)]
 mod sample;
+mod schema;
 pub mod spec;
 
 pub use aggregate::{Aggregate, Kind, Rejection, Reservation, Violation};

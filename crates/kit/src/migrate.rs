@@ -2,6 +2,7 @@
 
 use std::{collections::HashSet, str::FromStr};
 
+use kill_point::kill_point;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
     AssertSqlSafe, Connection, Executor, PgConnection,
@@ -30,6 +31,7 @@ pub async fn run(url: &SecretString, migrator: &Migrator) -> Result<(), Migratio
         ..Migrator::with_migrations(migrator.iter().cloned().collect())
     };
     known.run(&mut connection).await?;
+    kill_point!("migrate.tables_made");
     connection.close().await?;
     Ok(())
 }
@@ -77,6 +79,7 @@ pub async fn create_database(url: &SecretString, name: &str) -> Result<(), Migra
             .fetch_one(&mut connection)
             .await?;
         connection.execute(AssertSqlSafe(statement)).await?;
+        kill_point!("migrate.database_made");
     }
     connection.close().await?;
     Ok(())
@@ -107,6 +110,7 @@ pub async fn create_login(
     .fetch_one(&mut connection)
     .await?;
     connection.execute(AssertSqlSafe(statement)).await?;
+    kill_point!("migrate.login_made");
     connection.close().await?;
     Ok(())
 }

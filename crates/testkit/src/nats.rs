@@ -23,6 +23,8 @@ const GUARDIAN: &str = r#""$1" -c "$2" >/dev/null 2>&1 & cat >/dev/null; kill -9
 pub struct Nats {
     store: TempDir,
     port: u16,
+    /// Lines of the configuration's block `jetstream`.
+    limits: String,
     process: Option<Child>,
 }
 
@@ -34,6 +36,7 @@ impl Nats {
         let mut nats = Self {
             store: TempDir::with_prefix("kontakty-nats-")?,
             port,
+            limits: String::new(),
             process: None,
         };
         nats.restart().await?;
@@ -52,6 +55,12 @@ impl Nats {
         }
     }
 
+    /// Starts it again with other limits, such as `max_file_store: 1MB`; none when empty.
+    pub async fn limit(&mut self, limits: &str) -> Result<()> {
+        limits.clone_into(&mut self.limits);
+        self.restart().await
+    }
+
     /// Starts it again, with the store as it is.
     pub async fn restart(&mut self) -> Result<()> {
         self.kill();
@@ -60,9 +69,10 @@ impl Nats {
         std::fs::write(
             &config,
             format!(
-                "listen: \"127.0.0.1:{}\"\njetstream {{ store_dir: \"{}\" }}\n",
+                "listen: \"127.0.0.1:{}\"\njetstream {{\n  store_dir: \"{}\"\n  {}\n}}\n",
                 self.port,
-                store.display()
+                store.display(),
+                self.limits
             ),
         )?;
         let guardian = Command::new("/bin/sh")

@@ -445,7 +445,10 @@ async fn of_logs(asking: &mut Asking<'_>, client: &Client) -> anyhow::Result<()>
                 who,
                 client,
                 "LogService.VerifyLog",
-                VerifyLogRequest { service },
+                VerifyLogRequest {
+                    service,
+                    after_position: 0,
+                },
             )
             .await?;
     }

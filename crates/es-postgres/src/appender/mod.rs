@@ -13,6 +13,7 @@ mod statement;
 
 use std::{sync::Arc, time::Duration};
 
+use kill_point::kill_point;
 use sqlx::{Connection as _, PgConnection, PgPool};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -108,6 +109,7 @@ impl Appender {
         while let Some(batch) = self.collect(&mut left_over).await {
             let answers = self.settle(&batch).await;
             self.remember(&batch, &answers);
+            kill_point!("append.before_answer");
             for (job, answer) in batch.into_iter().zip(answers) {
                 // The caller may have gone away; the event is there all the same.
                 let _ = job.answer.send(answer);
@@ -164,8 +166,10 @@ impl Appender {
         if plan.is_empty() {
             return Fast::Settled(plan.answers);
         }
+        kill_point!("append.before_statement");
         match within(PATIENCE, statement::append(connection, head, &plan)).await {
             Ok(true) => {
+                kill_point!("append.after_commit");
                 self.head = Some(plan.head);
                 Fast::Settled(plan.answers)
             }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use es::{Metadata, StreamId};
+use kill_point::kill_point;
 use sqlx::{Connection as _, PgConnection};
 use uuid::Uuid;
 
@@ -103,10 +104,12 @@ async fn transaction(
 ) -> Result<Locked, sqlx::Error> {
     let mut transaction = connection.begin().await?;
     let head = statement::lock_head(&mut transaction).await?;
+    kill_point!("append.head_locked");
     if is_of_another_life(batch, &head) {
         transaction.rollback().await?;
         return Ok(Locked::OtherLife(head));
     }
+    kill_point!("append.head_locked");
     let facts = Facts {
         versions: versions(&mut transaction, batch).await?,
         requests: requests(&mut transaction, batch).await?,
@@ -123,7 +126,9 @@ async fn transaction(
     if !plan.is_empty() && !statement::append(&mut transaction, &head, &plan).await? {
         return Err(sqlx::Error::RowNotFound);
     }
+    kill_point!("append.before_slow_commit");
     transaction.commit().await?;
+    kill_point!("append.after_slow_commit");
     Ok(Locked::Settled(plan.answers, plan.head))
 }
 

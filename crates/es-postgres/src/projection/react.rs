@@ -1,6 +1,7 @@
 use std::{convert::Infallible, sync::Arc};
 
 use es::Recorded;
+use kill_point::kill_point;
 use sqlx::PgPool;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -61,6 +62,7 @@ async fn react_to_batch<R: Reaction, S: Source>(
                 save(runner, batch, done, &mut parkings).await?;
                 return Err(Stop::Cancelled);
             }
+            kill_point!("reaction.before");
             let span = spans::consume(&runner.seat.name, runner.service, event);
             let reacted = reaction.react(runner.service, event).instrument(span);
             match Box::pin(reacted).await {
@@ -79,6 +81,7 @@ async fn react_to_batch<R: Reaction, S: Source>(
                 }
             }
         }
+        kill_point!("reaction.after");
         done = event.position;
     }
     if save(runner, batch, done, &mut parkings).await? == Moved::Overtaken {
@@ -121,7 +124,9 @@ async fn save_once<S: Source>(
         return Ok(Moved::Overtaken);
     }
     parked::insert_in_tx(&mut tx, view, service, parkings).await?;
+    kill_point!("reaction.before_saved");
     tx.commit().await?;
+    kill_point!("reaction.after_saved");
     runner.moved(to);
     Ok(Moved::Here)
 }

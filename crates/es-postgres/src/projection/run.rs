@@ -1,6 +1,7 @@
 use std::{convert::Infallible, sync::Arc};
 
 use es::Recorded;
+use kill_point::kill_point;
 use sqlx::PgPool;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -126,7 +127,9 @@ async fn transact<P: Projection, S: Source>(
         let held: Vec<_> = held.iter().map(Parking::behind).collect();
         parked::insert_in_tx(&mut tx, name, service, &held).await?;
     }
+    kill_point!("projection.before_commit");
     tx.commit().await?;
+    kill_point!("projection.after_commit");
     runner.moved(to);
     Ok(Moved::Here)
 }
@@ -181,7 +184,9 @@ async fn park_once<S: Source>(
         return Ok(Moved::Overtaken);
     }
     parked::insert_in_tx(&mut tx, name, service, &[parking]).await?;
+    kill_point!("projection.before_parked");
     tx.commit().await?;
+    kill_point!("projection.after_parked");
     runner.parked.insert(event.stream.to_string());
     runner.moved(to);
     Ok(Moved::Here)

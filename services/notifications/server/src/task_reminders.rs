@@ -12,6 +12,7 @@ use es_postgres::{
     CommandContext,
     projection::{ApplyError, Reaction},
 };
+use kill_point::kill_point;
 use kit::{AppError, Service};
 use notifications_domain::{
     Reminder,
@@ -48,6 +49,7 @@ impl Reaction for TaskReminders {
             let old = reminder_id(task_id, task.version);
             self.tell(event, "void", old, Command::Void { cause })
                 .await?;
+            kill_point!("task_reminders.voided");
         }
         // What counts is when the deadline became known, not when we get round to it: an outage
         // of ours makes reminders late and loses none.

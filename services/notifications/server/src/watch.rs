@@ -10,6 +10,7 @@ use api::notifications::{ReminderState, WatchRemindersResponse};
 use chrono::{DateTime, Utc};
 use es::Actor;
 use es_postgres::{CommandContext, ExecuteError};
+use kill_point::kill_point;
 use kit::{AppError, Sender, Service, StreamEnd};
 use notifications_domain::{
     Reminder,
@@ -101,6 +102,7 @@ impl Watch {
             .map(|row| (context(row, now), row.id, Command::Deliver { at: now }))
             .collect();
         let outcomes = self.service.log.execute_many::<Reminder>(commands).await;
+        kill_point!("reminders.deliveries_recorded");
         for (row, outcome) in page.iter().zip(outcomes) {
             let late_by_s = match outcome {
                 Ok(outcome) => outcome.events.iter().find_map(|event| match event {
@@ -120,6 +122,7 @@ impl Watch {
                 reminder: Some(reminder),
             })
             .await?;
+            kill_point!("reminders.sent");
             self.shown.insert(row.id);
         }
         Ok(())

@@ -6,6 +6,7 @@ use std::time::Duration;
 use api::common::Position;
 use es::Recorded;
 use es_postgres::projection::{ApplyError, Reaction};
+use kill_point::kill_point;
 use kit::Service;
 use planning_domain::{Task, task::Command};
 use serde::Deserialize;
@@ -64,6 +65,7 @@ impl Reaction for HandOver {
         } = event.fields()?;
         self.caught_up(event).await?;
         let tasks = tasks_view::open_of(self.service.pool(), event.stream.id, from).await?;
+        kill_point!("hand_over.tasks_found");
         let context = policy::context(Self::NAME, event, None, self.service.node.clock.now());
         let commands = tasks
             .into_iter()

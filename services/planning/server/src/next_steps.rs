@@ -8,6 +8,7 @@ use es_postgres::{
     CommandContext, Outcome,
     projection::{ApplyError, Reaction},
 };
+use kill_point::kill_point;
 use kit::{Principal, Service};
 use planning_domain::{
     Task,
@@ -56,6 +57,7 @@ impl Reaction for NextSteps {
         let context = policy::context(Self::NAME, event, Some(logged.author_id), now);
         if let Some(task_id) = logged.completes_task_id {
             self.complete(&context, event, &logged, task_id).await?;
+            kill_point!("next_steps.task_completed");
         }
         if logged.next_step.is_some() {
             // On the bus the comment is sealed; contacts opens it as long as there is a key.

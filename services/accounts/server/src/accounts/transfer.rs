@@ -14,6 +14,7 @@ use api::{
 };
 use es::Rejection;
 use es_postgres::{CommandContext, ExecuteError};
+use kill_point::kill_point;
 use kit::{AppError, Ctx, Scope, Service, Violations};
 use vocabulary::{AccountId, StaffId};
 
@@ -72,6 +73,7 @@ pub(super) async fn run(
         .log
         .execute_many::<Account>(commands.collect())
         .await;
+    kill_point!("transfer.accounts_moved");
 
     let mut answer = TransferAccountsResponse {
         failures: hidden
@@ -80,12 +82,12 @@ pub(super) async fn run(
             .collect(),
         ..TransferAccountsResponse::default()
     };
-    let mut reached = *service.log.head().borrow();
+    let mut reached = None;
     for (id, outcome) in visible.into_iter().zip(outcomes) {
         match outcome {
             Ok(outcome) => {
                 answer.transferred += 1;
-                reached = reached.max(outcome.position);
+                reached = reached.max(Some(outcome.position));
             }
             Err(ExecuteError::Rejected(rejection)) => {
                 let text = rejection.to_string();
@@ -95,6 +97,8 @@ pub(super) async fn run(
             Err(error) => return Err(error.into()),
         }
     }
+    // Of what was recorded, so that a repeated request gets the same answer.
+    let reached = reached.unwrap_or_else(|| *service.log.head().borrow());
     answer.position = Some(service.position(reached));
     caught_up(service).await?;
     if let Some(from) = hand_over.from {

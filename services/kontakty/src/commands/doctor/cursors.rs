@@ -141,9 +141,7 @@ fn views_of(service: &str) -> Words {
 /// What is wrong with a cursor, as its log sees it.
 async fn astray(cursor: &Cursor, owner: &mut PgConnection) -> Result<Option<Words>, sqlx::Error> {
     if cursor.stale {
-        return Ok(Some(
-            ("is being built anew", "строится заново").into(),
-        ));
+        return Ok(Some(("is being built anew", "строится заново").into()));
     }
     let (head, epoch): (i64, Uuid) =
         sqlx::query_as("select position, epoch from log.head order by position desc limit 1")
