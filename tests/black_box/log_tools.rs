@@ -5,7 +5,7 @@ mod export;
 mod rights;
 mod tampering;
 
-use std::{path::Path, process::Output};
+use std::{fmt::Write as _, path::Path, process::Output};
 
 use anyhow::ensure;
 use api::log::{Event, ReadEventsRequest};
@@ -20,7 +20,7 @@ fn companies(name: &str, n: usize) -> String {
     let key = name.len();
     for i in 0..n {
         let phone = format!("+79{:02}{i:07}", key % 100);
-        csv += &format!("{key}-{i},{name} {i},prospect,{phone},,Миасс,,,,,,,\n");
+        let _ = writeln!(csv, "{key}-{i},{name} {i},prospect,{phone},,Миасс,,,,,,,");
     }
     csv
 }
@@ -74,7 +74,7 @@ fn outside(script: &str, args: &[&Path]) -> anyhow::Result<String> {
 /// A program that `tests/run` installs beside the build.
 fn tool(name: &str) -> std::path::PathBuf {
     let binary = tests::office::binary();
-    let built = binary.ancestors().nth(2).unwrap_or(Path::new("."));
+    let built = binary.ancestors().nth(2).unwrap_or_else(|| Path::new("."));
     let tool = built.join("tools/bin").join(name);
     assert!(
         tool.exists(),

@@ -25,7 +25,6 @@ use tests::{
     mixed_load::{Promise, promise},
     office::{binary, kontakty},
 };
-use tonic::service::interceptor::InterceptedService;
 
 const SERVICES: [&str; 5] = [
     "accounts",

@@ -160,14 +160,14 @@ impl Foreign {
             arrived.push(message);
         }
         for message in arrived {
-            self.hold(message);
+            self.hold(&message);
         }
         true
     }
 
     /// Nothing is lost with what is not held: if it should have been an event, its position is
     /// missing and will be asked for.
-    fn hold(&mut self, message: Message) {
+    fn hold(&mut self, message: &Message) {
         let pending = message.info().map_or(0, |info| info.pending as i64);
         let headers = message.headers.clone().unwrap_or_default();
         if headers.get(DATA_REF).is_some() {

@@ -1,9 +1,10 @@
 //! Every event there is, and ever was: an event once recorded is published in its version for ever.
 
-use std::{collections::BTreeMap, convert::Infallible, fs, path::PathBuf};
+use std::{collections::BTreeMap, convert::Infallible, fs};
 
 use anyhow::{Context, ensure};
 use es::{Aggregate, personal};
+use kit::config::SERVICES;
 use schemars::JsonSchema;
 use serde_json::Value;
 
@@ -42,6 +43,9 @@ pub fn events() -> anyhow::Result<Vec<Event>> {
     all.extend(of::<contacts_domain::person::Person>("contacts")?);
     all.extend(of::<notifications_domain::Reminder>("notifications")?);
     all.extend(of::<planning_domain::Task>("planning")?);
+    for service in SERVICES {
+        all.extend(of::<kit::Export>(service)?);
+    }
     Ok(all)
 }
 
@@ -55,7 +59,8 @@ where
         let (newest, example) = golden
             .pop_last()
             .with_context(|| format!("{event_type} has no golden file"))?;
-        let decoded: A::Event = es::decode(&event_type, example.to_string().as_bytes())?;
+        let decoded: A::Event =
+            es::decode::<A>(&event_type, newest, example.to_string().as_bytes())?;
         ensure!(
             A::schema_version(&decoded) == newest,
             "the newest golden file of {event_type} is of version {newest}, the event is not"
@@ -85,7 +90,15 @@ fn file(service: &str, event_type: &str, version: u16) -> String {
 /// The stored examples of a type by their version.
 fn golden(service: &str, event_type: &str) -> anyhow::Result<BTreeMap<u16, Value>> {
     let mut found = BTreeMap::new();
-    for entry in fs::read_dir(golden_folder(service))? {
+    let of_service = folder().join(format!("../services/{service}/domain/tests/golden"));
+    let of_every_service = folder().join("../crates/kit/tests/golden");
+    let folders = [of_service, of_every_service];
+    let files = folders
+        .iter()
+        .filter(|folder| folder.exists())
+        .map(fs::read_dir)
+        .collect::<Result<Vec<_>, _>>()?;
+    for entry in files.into_iter().flatten() {
         let path = entry?.path();
         let version = path
             .file_name()
@@ -97,10 +110,6 @@ fn golden(service: &str, event_type: &str) -> anyhow::Result<BTreeMap<u16, Value
         }
     }
     Ok(found)
-}
-
-fn golden_folder(service: &str) -> PathBuf {
-    folder().join(format!("../services/{service}/domain/tests/golden"))
 }
 
 /// As the log seals it, with a text that says so for the ciphertext.

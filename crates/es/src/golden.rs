@@ -184,7 +184,7 @@ impl<'de> Deserializer<'de> for Listener<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
+    use std::{fmt::Write as _, path::PathBuf};
 
     use super::*;
     use crate::sample::Lamp;
@@ -201,7 +201,7 @@ mod tests {
             for (name, content) in files {
                 golden.write(name, content);
                 let digest = blake3::hash(content.as_bytes()).to_hex();
-                list.extend([digest.as_str(), "  ", name, "\n"]);
+                let _ = writeln!(list, "{digest}  {name}");
             }
             golden.write(LIST, &list);
             golden

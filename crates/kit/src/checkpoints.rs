@@ -178,6 +178,8 @@ mod tests {
     use super::*;
     use crate::Tokens;
 
+    type Change = fn(&mut Checkpoint);
+
     fn head() -> Head {
         Head {
             epoch: Uuid::from_u128(7),
@@ -190,12 +192,11 @@ mod tests {
     fn only_what_was_signed_counts() {
         let folder = tempfile::tempdir().unwrap();
         create_keys(folder.path()).unwrap();
-        let signer = CheckpointSigner::load(folder.path()).unwrap();
+        let key = CheckpointSigner::load(folder.path()).unwrap();
         let keys = CheckpointKeys::load(folder.path()).unwrap();
-        let signed = signer.sign("contacts", &head(), DateTime::UNIX_EPOCH);
+        let signed = key.sign("contacts", &head(), DateTime::UNIX_EPOCH);
         assert_eq!(keys.verify(&signed), Ok(()));
 
-        type Change = fn(&mut Checkpoint);
         let forgeries: [Change; 7] = [
             |c| c.service = "accounts".to_owned(),
             |c| c.epoch = Uuid::from_u128(8),
@@ -251,8 +252,8 @@ mod tests {
     fn a_log_is_cut_altered_or_the_same() {
         let folder = tempfile::tempdir().unwrap();
         create_keys(folder.path()).unwrap();
-        let signer = CheckpointSigner::load(folder.path()).unwrap();
-        let signed = signer.sign("contacts", &head(), DateTime::UNIX_EPOCH);
+        let key = CheckpointSigner::load(folder.path()).unwrap();
+        let signed = key.sign("contacts", &head(), DateTime::UNIX_EPOCH);
         assert_eq!(signed.compare(12, Some(&[3; 32])), Ok(()));
         assert_eq!(signed.compare(90, Some(&[3; 32])), Ok(()));
         assert_eq!(signed.compare(11, None), Err(Mismatch::Cut));

@@ -60,6 +60,7 @@ pub use config::Config;
 pub use directory::{AccountEntry, Directory, GroupEntry, Membership, Scope, Snapshot, StaffEntry};
 pub use keys::{create_keys, master_key_belongs};
 pub use leader::Term;
+pub use log_service::export::Export;
 pub use metrics::Metrics;
 pub use node::{Node, Parts, StartError};
 pub use peers::{Bearer, PeerChannel, Peers};

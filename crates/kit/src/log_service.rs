@@ -1,6 +1,6 @@
 //! The logs of the services in this process over gRPC.
 
-mod export;
+pub(crate) mod export;
 mod verification;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};

@@ -110,7 +110,8 @@ fn named(text: &str) -> String {
         written.push_str(before);
         let id = from.get(..36).filter(|id| Uuid::try_parse(id).is_ok());
         let word = from.find(|c: char| !c.is_ascii_hexdigit());
-        let (taken, behind) = from.split_at(id.map_or(word.unwrap_or(from.len()), str::len));
+        let (taken, behind) =
+            from.split_at(id.map_or_else(|| word.unwrap_or(from.len()), str::len));
         if id.is_none() {
             written.push_str(taken);
         } else {

@@ -1,4 +1,5 @@
 use std::{
+    fmt::Write as _,
     fs,
     net::{Ipv4Addr, TcpListener, TcpStream},
     path::{Path, PathBuf},
@@ -48,7 +49,7 @@ impl Installation {
             self.office.data().join("keys").display()
         );
         for service in SERVICES {
-            config += &format!("{service} = '{}'\n", self.psql.url(service)?);
+            let _ = writeln!(config, "{service} = '{}'", self.psql.url(service)?);
         }
         config += more;
         let path = self.folder.path().join("office.toml");

@@ -1,8 +1,14 @@
-use std::{fs, path::Path, time::Duration};
+use std::{fmt::Write as _, fs, path::Path, time::Duration};
 
 use anyhow::{Context, ensure};
 use api::log::Event;
-use tests::{background::import, chain, eventually, office::Office, psql::Psql};
+use tests::{
+    background::import,
+    chain::{self, hex},
+    eventually,
+    office::Office,
+    psql::Psql,
+};
 
 use super::{companies, events, fails, refused, text};
 
@@ -12,10 +18,6 @@ const BACK: &str = "
     delete from log.head; insert into log.head table saved.head;
     alter table log.events enable always trigger append_only;
     alter table log.head enable always trigger one_row;";
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
 
 /// What somebody does who knows the chain: changes one event and gives all behind it new hashes.
 fn rewritten(events: &[Event], position: i64) -> String {
@@ -28,7 +30,8 @@ fn rewritten(events: &[Event], position: i64) -> String {
         }
         before = chain::hash(&before, &event);
         if event.position >= position {
-            sql += &format!(
+            let _ = write!(
+                sql,
                 "update log.events set payload = '\\x{}', hash = '\\x{}' where position = {};",
                 hex(&event.payload),
                 hex(&before),

@@ -100,7 +100,6 @@ async fn a_log_restored_from_a_backup_replaces_what_the_stream_had() {
     assert_eq!(restored.published().await, restored.events().await);
 }
 
-#[expect(clippy::large_futures, reason = "a test may stand on a deep stack")]
 #[tokio::test]
 async fn two_relays_publish_everything_once() {
     let world = World::new().await;

@@ -104,7 +104,6 @@ async fn transaction(
 ) -> Result<Locked, sqlx::Error> {
     let mut transaction = connection.begin().await?;
     let head = statement::lock_head(&mut transaction).await?;
-    kill_point!("append.head_locked");
     if is_of_another_life(batch, &head) {
         transaction.rollback().await?;
         return Ok(Locked::OtherLife(head));

@@ -17,25 +17,20 @@ use crate::{
     projection::{Tally, counts, note, parked, run},
 };
 
-pub(crate) fn builder(
-    log: &Log,
-    view: Arc<Tally>,
-    fence: i64,
-) -> Builder<
-    Tally,
-    impl Fn(&'static str, Option<Share>) -> OwnLog,
-    impl Fn(&'static str) -> BoxFuture<'static, Result<i64, BuildError>>,
-> {
+type OfOwnLog = Box<dyn Fn(&'static str, Option<Share>) -> OwnLog + Send + Sync>;
+type Heads = Box<dyn Fn(&'static str) -> BoxFuture<'static, Result<i64, BuildError>> + Send + Sync>;
+
+pub(crate) fn builder(log: &Log, view: Arc<Tally>, fence: i64) -> Builder<Tally, OfOwnLog, Heads> {
     let (own, heads) = (log.clone(), log.clone());
     Builder {
         pool: log.pool().clone(),
         projection: view,
         fence,
-        source: move |_, share| OwnLog::of(own.clone(), share),
-        head: move |_| {
+        source: Box::new(move |_, share| OwnLog::of(own.clone(), share)),
+        head: Box::new(move |_| {
             let log = heads.clone();
             async move { Ok(log.refresh_head().await.unwrap()) }.boxed()
-        },
+        }),
     }
 }
 

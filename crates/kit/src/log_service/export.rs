@@ -5,6 +5,7 @@ use std::convert::Infallible;
 
 use es::{Aggregate, Kind, Rejection};
 use es_postgres::{CommandContext, Log, Outcome};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -14,18 +15,20 @@ use crate::{AppError, Sender, StreamEnd};
 const PART: i64 = 200;
 
 /// One access to a range of a log.
-pub(crate) enum Export {}
+#[derive(Debug)]
+pub enum Export {}
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Exported {
-    pub(crate) after_position: i64,
-    pub(crate) up_to_position: i64,
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Exported {
+    pub after_position: i64,
+    pub up_to_position: i64,
     /// With personal fields opened.
-    pub(crate) personal: bool,
+    pub personal: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Event {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Event {
+    /// Somebody took a range of this log out of the office.
     #[serde(rename = "log.exported")]
     Exported(Exported),
 }
@@ -33,7 +36,7 @@ pub(crate) enum Event {
 /// Nothing is against it: whoever may not export does not get here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("never")]
-pub(crate) struct Never(Infallible);
+pub struct Never(Infallible);
 
 impl Rejection for Never {
     fn kind(&self) -> Kind {

@@ -31,12 +31,11 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let restored = restored(&args.restored)?;
     let mut config = Config::load(args.config.as_deref())?;
-    let owner = match args.owner_url {
-        Some(owner) => owner,
-        None => {
-            let folder = args.data.unwrap_or_else(office::default_folder);
-            office::local_databases(&folder, &mut config)?
-        }
+    let owner = if let Some(owner) = args.owner_url {
+        owner
+    } else {
+        let folder = args.data.unwrap_or_else(office::default_folder);
+        office::local_databases(&folder, &mut config)?
     };
     all(&owner, &config).await?;
     println!(

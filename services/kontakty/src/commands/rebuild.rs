@@ -12,6 +12,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::views::lag;
 use crate::client::{Authenticated, Connection, Refused};
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of the command line; clap refuses what does not go together"
+)]
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// SERVICE/VIEW, such as contacts/timeline; `kontakty views` lists them.
