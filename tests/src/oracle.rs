@@ -86,7 +86,15 @@ pub fn callers(method: &str) -> Option<&'static [Role]> {
         | "StaffService.FormGroup"
         | "StaffService.AppointGroupHead"
         | "StaffService.ImportStaff"
-        | "ClockService.SetClock" => &[Administrator],
+        | "ClockService.SetClock"
+        | "ContactsService.ConfirmErasure"
+        | "ContactsService.ListErasures"
+        | "LogService.ExportOpenedEvents"
+        | "ViewsService.RebuildView"
+        | "ViewsService.SwitchBack"
+        | "ViewsService.DiscardVersion"
+        | "ViewsService.RetryParked"
+        | "ViewsService.SkipParked" => &[Administrator],
         "AccountsService.RegisterProspect"
         | "AccountsService.ChangeAccountDetails"
         | "AccountsService.GetAccount"
@@ -96,11 +104,14 @@ pub fn callers(method: &str) -> Option<&'static [Role]> {
         | "ContactsService.AddContactPerson"
         | "ContactsService.ChangePersonDetails"
         | "ContactsService.ListContactPersons"
+        | "ContactsService.RequestErasure"
+        | "ContactsService.GetErasure"
         | "ContactsService.ImportPersons" => &[Administrator, Head, Manager, Operator],
         "AccountsService.AssignOwner"
         | "AccountsService.TransferAccounts"
         | "AccountsService.PreviewTransfer"
         | "AccountsService.ReturnToPool"
+        | "ContactsService.RedactInteraction"
         | "PlanningService.CountNotDone" => &[Administrator, Head],
         "AccountsService.RegisterOrder"
         | "AccountsService.CancelOrder"
@@ -126,7 +137,10 @@ pub fn callers(method: &str) -> Option<&'static [Role]> {
         "LogService.GetHead"
         | "LogService.ReadEvents"
         | "LogService.SubscribeEvents"
-        | "LogService.VerifyLog" => &[Administrator, Analyst],
+        | "LogService.ExportEvents"
+        | "LogService.VerifyLog"
+        | "ViewsService.ListViews"
+        | "ViewsService.ListParked" => &[Administrator, Analyst],
         "LogService.ReadOpenedEvents" => &[],
         _ => return None,
     })

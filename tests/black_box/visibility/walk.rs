@@ -66,7 +66,7 @@ impl<'a> Walk<'a> {
         }
         let (service, method_name) = name.split_once('.').context("a name")?;
         match service {
-            "IdentityService" | "StaffService" | "ClockService" | "LogService" => {
+            "IdentityService" | "StaffService" | "ClockService" | "LogService" | "ViewsService" => {
                 self.of_no_account(method, method_name).await
             }
             "AccountsService" => accounts::walk(self, method_name).await,
