@@ -86,7 +86,13 @@ pub fn callers(method: &str) -> Option<&'static [Role]> {
         | "StaffService.FormGroup"
         | "StaffService.AppointGroupHead"
         | "StaffService.ImportStaff"
-        | "ClockService.SetClock" => &[Administrator],
+        | "ClockService.SetClock"
+        | "ViewsService.RebuildView"
+        | "ViewsService.SwitchBack"
+        | "ViewsService.DiscardVersion"
+        | "ViewsService.RetryParked"
+        | "ViewsService.SkipParked"
+        | "LogService.ExportOpenedEvents" => &[Administrator],
         "AccountsService.RegisterProspect"
         | "AccountsService.ChangeAccountDetails"
         | "AccountsService.GetAccount"
@@ -126,7 +132,10 @@ pub fn callers(method: &str) -> Option<&'static [Role]> {
         "LogService.GetHead"
         | "LogService.ReadEvents"
         | "LogService.SubscribeEvents"
-        | "LogService.VerifyLog" => &[Administrator, Analyst],
+        | "LogService.VerifyLog"
+        | "LogService.ExportEvents"
+        | "ViewsService.ListViews"
+        | "ViewsService.ListParked" => &[Administrator, Analyst],
         "LogService.ReadOpenedEvents" => &[],
         _ => return None,
     })
