@@ -20,6 +20,7 @@ fn allowed(name: &str) -> Option<&'static [&'static str]> {
             "es",
             "notifications-domain",
             "planning-domain",
+            "kit",
         ],
         "testkit" => &["es-postgres", "kit"],
         "tests" => &["api"],
