@@ -3,12 +3,16 @@
 use std::path::Path;
 
 use anyhow::{Context, ensure};
-use api::accounts::{ListAccountsRequest, LoginRequest};
+use api::{
+    accounts::{ListAccountsRequest, LoginRequest},
+    planning::CreateTaskRequest,
+};
 use tests::{
     background::{Background, reason},
     client::Client,
 };
 use tonic::Code;
+use tonic_types::StatusExt;
 
 const NOW: &str = "2026-03-10T09:00:00+03:00";
 
@@ -169,6 +173,35 @@ async fn tokens_and_sizes() -> anyhow::Result<()> {
         .err()
         .context("was let in")?;
     ensure!(status.code() == Code::Unauthenticated, "{status:?}");
+
+    // In the language of whoever asks, the whole and every field.
+    for (accepted, locale, whole) in [
+        ("ru-RU,ru;q=0.9,en;q=0.8", "ru-RU", "Проверьте поля"),
+        ("en-GB", "en-US", "Check the fields"),
+    ] {
+        let status = office
+            .client("s-11")?
+            .speaking(accepted)
+            .planning()
+            .create_task(CreateTaskRequest::default())
+            .await
+            .err()
+            .context("was taken")?;
+        let details = status.get_error_details();
+        let told = details.localized_message().context("no message")?;
+        ensure!(
+            told.locale == locale && told.message.starts_with(whole),
+            "{told:?}"
+        );
+        let fields = details.bad_request().context("no fields")?;
+        ensure!(
+            fields.field_violations.iter().all(|field| {
+                let told = field.localized_message.as_ref();
+                told.is_some_and(|told| told.locale == locale && !told.message.is_empty())
+            }),
+            "{fields:?}"
+        );
+    }
 
     let large = ListAccountsRequest {
         query: "я".repeat(5 << 20),

@@ -89,12 +89,12 @@ pub fn callers(method: &str) -> Option<&'static [Role]> {
         | "ClockService.SetClock"
         | "ContactsService.ConfirmErasure"
         | "ContactsService.ListErasures"
-        | "LogService.ExportOpenedEvents"
         | "ViewsService.RebuildView"
         | "ViewsService.SwitchBack"
         | "ViewsService.DiscardVersion"
         | "ViewsService.RetryParked"
-        | "ViewsService.SkipParked" => &[Administrator],
+        | "ViewsService.SkipParked"
+        | "LogService.ExportOpenedEvents" => &[Administrator],
         "AccountsService.RegisterProspect"
         | "AccountsService.ChangeAccountDetails"
         | "AccountsService.GetAccount"
@@ -137,8 +137,8 @@ pub fn callers(method: &str) -> Option<&'static [Role]> {
         "LogService.GetHead"
         | "LogService.ReadEvents"
         | "LogService.SubscribeEvents"
-        | "LogService.ExportEvents"
         | "LogService.VerifyLog"
+        | "LogService.ExportEvents"
         | "ViewsService.ListViews"
         | "ViewsService.ListParked" => &[Administrator, Analyst],
         "LogService.ReadOpenedEvents" => &[],

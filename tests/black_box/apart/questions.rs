@@ -21,6 +21,7 @@ use api::{
         CountNotDoneRequest, GetMyDayRequest, GetTaskRequest, ListAccountsWithoutNextStepRequest,
         ListTasksRequest,
     },
+    views::ListParkedRequest,
 };
 use prost::Message;
 use prost_reflect::{DynamicMessage, Kind, MethodDescriptor, ReflectMessage, Value};
@@ -186,12 +187,24 @@ pub(super) async fn answers(office: &Background) -> anyhow::Result<BTreeMap<Stri
     Ok(asking.answers)
 }
 
-/// It changes nothing, and staff may call it.
+/// It changes nothing, staff may call it, and it is not about how far things are at this moment.
 fn only_asks(method: &MethodDescriptor) -> bool {
     let request = method.input();
     let changes = request.get_field_by_name("request_id").is_some()
         || request.get_field_by_name("rows").is_some();
-    let other = ["Login", "SetClock", "ReadOpenedEvents"];
+    let other = [
+        "Login",
+        "SetClock",
+        "ReadOpenedEvents",
+        "ExportEvents",
+        "ExportOpenedEvents",
+        "ListViews",
+        "RebuildView",
+        "SwitchBack",
+        "DiscardVersion",
+        "RetryParked",
+        "SkipParked",
+    ];
     !changes && !other.contains(&method.name())
 }
 
@@ -440,6 +453,12 @@ async fn of_logs(asking: &mut Asking<'_>, client: &Client) -> anyhow::Result<()>
         };
         asking
             .ask(who, client, "LogService.SubscribeEvents", request)
+            .await?;
+        let request = ListParkedRequest {
+            service: service.clone(),
+        };
+        asking
+            .ask(who, client, "ViewsService.ListParked", request)
             .await?;
         asking
             .ask(

@@ -340,9 +340,9 @@ async fn import(walk: &mut Walk<'_>) -> anyhow::Result<()> {
             .map(|violation| violation.reason.as_str());
         let said = reasons.collect::<Vec<_>>().join(", ");
         let expected = match world.plans_for(who, assignee) {
-            _ if world.staff[assignee].dismissed => "INVALID",
-            true => "",
             false => FORBIDDEN,
+            true if world.staff[assignee].dismissed => "INVALID",
+            true => "",
         };
         walk.expect(format!("ImportTasks for {assignee}"), expected, &said);
     }

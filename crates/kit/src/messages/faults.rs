@@ -132,6 +132,15 @@ pub(super) const TABLE: &[(&str, &str)] = &[
         "must not be before the task was created",
         "не может быть раньше создания задания",
     ),
+    // views
+    (
+        "must be 1: the view needs the order of its log",
+        "должно быть 1: этому представлению нужен порядок его журнала",
+    ),
+    (
+        "must be that of a parked event",
+        "должно быть как у отложенного события",
+    ),
     // the rest
     ("is not a token of this list", "не продолжение этого списка"),
     ("is not the name of a service", "такого сервиса нет"),
@@ -142,6 +151,7 @@ pub(super) const TABLE: &[(&str, &str)] = &[
     ),
     // with a number or a list
     ("must be one of {}", "должно быть одно из: {}"),
+    ("must be from 1 to {}", "должно быть от 1 до {}"),
     ("must be at most {}", "не больше {}"),
     ("must have at most {} characters", "не больше {} знаков"),
     ("must have at least {} characters", "не меньше {} знаков"),

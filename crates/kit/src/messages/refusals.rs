@@ -142,6 +142,11 @@ pub(super) const TABLE: &[(&str, &str, &str)] = &[
         "There is a group of this name already.",
     ),
     (
+        "GROUP_NAME_TAKEN",
+        "Группа с таким названием уже есть.",
+        "There is a group of this name already.",
+    ),
+    (
         "GROUP_UNKNOWN",
         "Такой группы нет.",
         "There is no such group.",

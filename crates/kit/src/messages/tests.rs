@@ -38,7 +38,9 @@ fn read(folder: &Path, found: &mut Vec<String>) {
             }
         } else if !name.ends_with("tests.rs") && name != "config.rs" {
             let text = fs::read_to_string(&path).unwrap();
-            let (code, _tests) = text.split_once("#[cfg(test)]").unwrap_or((&text, ""));
+            let (code, _tests) = text
+                .split_once("#[cfg(test)]\nmod tests")
+                .unwrap_or((&text, ""));
             found.push(code.to_owned());
         }
     }
