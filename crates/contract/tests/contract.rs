@@ -45,6 +45,7 @@ fn every_stored_example_has_its_schema() -> anyhow::Result<()> {
             }
         }
     }
+    examples.retain(|file| !file.ends_with("/RELEASED"));
     ensure!(examples.len() >= FIRST_EVENTS, "{examples:?}");
     let unknown: Vec<_> = examples.symmetric_difference(&known).collect();
     ensure!(unknown.is_empty(), "not in contract::events: {unknown:?}");

@@ -73,7 +73,8 @@ pub(super) async fn messages(nats: &str) -> anyhow::Result<String> {
     for name in names {
         let mut stream = jetstream.get_stream(&name).await?;
         let state = stream.info().await?.state.clone();
-        for sequence in state.first_sequence..=state.last_sequence {
+        // A stream that never had a message begins at nought.
+        for sequence in state.first_sequence.max(1)..=state.last_sequence {
             let message = stream.get_raw_message(sequence).await?;
             let _ = write!(text, "{} {:?} ", message.subject, message.headers);
             text += &String::from_utf8_lossy(&message.payload);
