@@ -21,7 +21,10 @@ use api::{
 };
 use everywhere::{SERVICES, dumps, messages, traces_of};
 use known::Known;
-use tests::background::{fields, reason, request_id};
+use tests::{
+    background::{fields, reason, request_id},
+    mixed_load::views_equal_a_replay,
+};
 use tonic::Code;
 
 /// What is said of nobody else in these tests, as it may be written somewhere, in small letters.
@@ -70,6 +73,10 @@ async fn nothing_of_a_person_is_left_anywhere() -> anyhow::Result<()> {
         known.tasks().await?,
         known.timeline().await?,
     );
+
+    let exported = known.exported()?;
+    let readable = ["канарейкин", "хотенович", "kanareykin"];
+    ensure!(traces_of(&exported, &readable).len() == readable.len());
 
     known.request_erasure("s-30", false).await?;
     let requested = known.erasure().await?;
@@ -168,7 +175,17 @@ async fn nothing_of_a_person_is_left_anywhere() -> anyhow::Result<()> {
         "a second erasure has left events"
     );
     ensure!(known.erasure().await? == certificate, "another certificate");
-    Ok(())
+
+    // Nor does anything come back: by an export with personal data, by views built anew.
+    no_canary("an export", &known.exported()?)?;
+    let rebuilt = views_equal_a_replay(&known.office.office).await?;
+    ensure!(rebuilt >= 15, "only {rebuilt} views were built anew");
+    for view in ["accounts/companies", "contacts/timeline", "planning/tasks"] {
+        known.office.office.command("s-02", &["rebuild", view])?;
+    }
+    no_canary("a dump", &dumps(&data, &[])?)?;
+    known.heads = known.heads().await?;
+    no_canary("the API", &known.shown().await?)
 }
 
 #[tokio::test]

@@ -288,6 +288,8 @@ async fn load(clients: &[Client], account: &str, time: Duration) -> anyhow::Resu
         let mut made = Vec::new();
         while Instant::now() < stop {
             made.push(promise(client, account).await?);
+            // Whose fault it would be is no question of quantity.
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         anyhow::Ok(made)
     });

@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
 use anyhow::{Context, bail};
 use api::{
-    analytics::GetScorecardRequest, common::Position, contacts::ListContactPersonsRequest,
-    log::log_service_client::LogServiceClient, planning::GetTaskRequest,
-    views::views_service_client::ViewsServiceClient,
+    accounts::ListStaffRequest, analytics::GetScorecardRequest, common::Position,
+    contacts::ListContactPersonsRequest, log::log_service_client::LogServiceClient,
+    planning::GetTaskRequest, views::views_service_client::ViewsServiceClient,
 };
 use kit::{Identity, Tokens};
 use tokio::time::Instant;
@@ -239,6 +239,10 @@ impl Client {
         let nobody = Uuid::nil().to_string();
         let until = Instant::now() + SETTLED_WITHIN;
         loop {
+            let accounts = ListStaffRequest {
+                min_positions: min_positions.clone(),
+                ..ListStaffRequest::default()
+            };
             let contacts = ListContactPersonsRequest {
                 account_id: nobody.clone(),
                 min_positions: min_positions.clone(),
@@ -251,14 +255,22 @@ impl Client {
                 min_positions: min_positions.clone(),
                 ..GetScorecardRequest::default()
             };
-            let (mut c, mut p, mut a) = (self.contacts()?, self.planning()?, self.reports()?);
-            let (contacts, planning, analytics) = tokio::join!(
+            let (mut s, mut c) = (self.staff()?, self.contacts()?);
+            let (mut p, mut r) = (self.planning()?, self.reports()?);
+            let (accounts, contacts, planning, analytics) = tokio::join!(
+                s.list_staff(accounts),
                 c.list_contact_persons(contacts),
                 p.get_task(planning),
-                a.get_scorecard(analytics),
+                r.get_scorecard(analytics),
             );
             // Each waits for its views first; whatever it then says of nobody is no matter.
-            let behind = [contacts.err(), planning.err(), analytics.err()]
+            let refusals = [
+                accounts.err(),
+                contacts.err(),
+                planning.err(),
+                analytics.err(),
+            ];
+            let behind = refusals
                 .into_iter()
                 .flatten()
                 .any(|status| status.code() == tonic::Code::Unavailable);

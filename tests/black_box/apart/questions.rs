@@ -14,7 +14,10 @@ use api::{
     analytics::{GetScorecardRequest, ScorecardBy},
     clock::GetClockRequest,
     common::Period,
-    contacts::{GetInteractionRequest, GetTimelineRequest, ListContactPersonsRequest},
+    contacts::{
+        GetErasureRequest, GetInteractionRequest, GetTimelineRequest, ListContactPersonsRequest,
+        ListErasuresRequest,
+    },
     log::{GetHeadRequest, ReadEventsRequest, SubscribeEventsRequest, VerifyLogRequest},
     notifications::{ListRemindersRequest, WatchRemindersRequest},
     planning::{
@@ -41,6 +44,7 @@ struct Asking<'a> {
     /// By external id.
     accounts: BTreeMap<&'static str, String>,
     interactions: Vec<String>,
+    persons: Vec<String>,
     tasks: Vec<String>,
     methods: BTreeMap<String, MethodDescriptor>,
     answers: BTreeMap<String, String>,
@@ -152,6 +156,17 @@ pub(super) async fn answers(office: &Background) -> anyhow::Result<BTreeMap<Stri
         .get_timeline(request)
         .await?
         .into_inner();
+    let request = ListContactPersonsRequest {
+        account_id: accounts["a-1"].clone(),
+        ..ListContactPersonsRequest::default()
+    };
+    let persons = office
+        .admin
+        .contacts()
+        .list_contact_persons(request)
+        .await?
+        .into_inner()
+        .persons;
     let request = ListTasksRequest::default();
     let tasks = office
         .admin
@@ -168,6 +183,7 @@ pub(super) async fn answers(office: &Background) -> anyhow::Result<BTreeMap<Stri
             .into_iter()
             .map(|one| one.id)
             .collect(),
+        persons: persons.into_iter().map(|person| person.id).collect(),
         tasks: tasks.into_iter().map(|task| task.id).collect(),
         methods,
         answers: BTreeMap::new(),
@@ -331,7 +347,19 @@ async fn of_contacts(asking: &mut Asking<'_>, who: &str, client: &Client) -> any
             .ask(who, client, "ContactsService.GetInteraction", request)
             .await?;
     }
-    Ok(())
+    for person_id in asking.persons.clone() {
+        let request = GetErasureRequest {
+            person_id,
+            ..GetErasureRequest::default()
+        };
+        asking
+            .ask(who, client, "ContactsService.GetErasure", request)
+            .await?;
+    }
+    let request = ListErasuresRequest::default();
+    asking
+        .ask(who, client, "ContactsService.ListErasures", request)
+        .await
 }
 
 async fn of_tasks(asking: &mut Asking<'_>, who: &str, client: &Client) -> anyhow::Result<()> {

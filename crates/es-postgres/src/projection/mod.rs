@@ -24,6 +24,7 @@ mod versions;
 
 use es::{CodecError, Recorded};
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 pub use backoff::Backoff;
 pub use build::{BuildError, Builder};
@@ -72,6 +73,12 @@ pub trait Reaction: Send + Sync + 'static {
     /// Permanent: the name of its cursors.
     const NAME: &'static str;
     const SOURCES: &'static [&'static str];
+
+    /// What the reaction to an event reads or changes. Events that have none of it in common are
+    /// reacted to at the same time, the others one after the other, in the order of their log.
+    fn touches(&self, event: &Recorded) -> Vec<Uuid> {
+        vec![event.stream.id]
+    }
 
     fn react(
         &self,

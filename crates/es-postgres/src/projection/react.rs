@@ -1,6 +1,7 @@
-use std::{convert::Infallible, sync::Arc};
+use std::{collections::HashSet, convert::Infallible, sync::Arc};
 
 use es::Recorded;
+use futures::future::join_all;
 use kill_point::kill_point;
 use sqlx::PgPool;
 use tokio::sync::watch;
@@ -14,11 +15,13 @@ use super::{
     spans,
 };
 
-/// How much may be done a second time after a crash.
-const BATCH: usize = 200;
+const BATCH: usize = 1_000;
+/// How many events are reacted to at the same time, so that their commands share a commit; and how
+/// many may be reacted to a second time after a crash.
+const WAVE: usize = 64;
 
-/// Lets a rule react to every event of a log until cancelled. The cursor is saved after each batch
-/// and whenever the work is interrupted. Only the leader with the number `fence` does it.
+/// Lets a rule react to every event of a log until cancelled. The cursor is saved after each
+/// wave of events that have nothing to do with each other. Only the leader with the number `fence` does it.
 pub async fn run_reaction<R: Reaction, S: Source>(
     pool: PgPool,
     fence: i64,
@@ -49,45 +52,73 @@ async fn react_to_batch<R: Reaction, S: Source>(
     reaction: &R,
     batch: &Batch,
 ) -> Result<(), Stop> {
-    let mut parkings = Vec::new();
-    let mut done = runner.place.cursor.position;
-    for event in &batch.events {
-        if runner.parked.contains(&event.stream.to_string()) {
-            parkings.push(Parking::behind(event));
-            done = event.position;
-            continue;
-        }
+    let mut rest = batch.events.as_slice();
+    while !rest.is_empty() {
+        let (wave, later) = rest.split_at(independent(reaction, rest));
+        let Some(last) = wave.last() else { break };
+        let mut parkings = Vec::new();
+        let mut open: Vec<_> = wave.iter().collect();
         loop {
             if runner.is_cancelled() {
-                save(runner, batch, done, &mut parkings).await?;
                 return Err(Stop::Cancelled);
             }
-            kill_point!("reaction.before");
-            let span = spans::consume(&runner.seat.name, runner.service, event);
-            let reacted = reaction.react(runner.service, event).instrument(span);
-            match Box::pin(reacted).await {
-                Ok(()) => break,
-                Err(ApplyError::Poison(reason)) => {
-                    runner.report_parked(event, &reason);
-                    runner.parked.insert(event.stream.to_string());
-                    parkings.push(Parking { event, reason });
-                    break;
-                }
-                Err(ApplyError::Transient(reason)) => {
-                    if save(runner, batch, done, &mut parkings).await? == Moved::Overtaken {
-                        return runner.reload().await;
+            let reacted = open
+                .iter()
+                .map(|event| react_or_hold(runner, reaction, event));
+            let mut waits = None;
+            let mut again = Vec::new();
+            for (event, reacted) in open.iter().zip(join_all(reacted).await) {
+                match reacted {
+                    Ok(None) => {}
+                    Ok(Some(parking)) => parkings.push(parking),
+                    Err(ApplyError::Poison(reason)) => {
+                        runner.report_parked(event, &reason);
+                        runner.parked.insert(event.stream.to_string());
+                        parkings.push(Parking { event, reason });
                     }
-                    runner.pause(&reason).await?;
+                    Err(ApplyError::Transient(reason)) => {
+                        waits = Some(reason);
+                        again.push(*event);
+                    }
                 }
             }
+            let Some(reason) = waits else { break };
+            runner.pause(&reason).await?;
+            open = again;
         }
-        kill_point!("reaction.after");
-        done = event.position;
-    }
-    if save(runner, batch, done, &mut parkings).await? == Moved::Overtaken {
-        return runner.reload().await;
+        if save(runner, batch, last.position, &parkings).await? == Moved::Overtaken {
+            return runner.reload().await;
+        }
+        rest = later;
     }
     Ok(())
+}
+
+/// How many of these events, from the first on, have nothing to do with each other.
+fn independent<R: Reaction>(reaction: &R, events: &[Recorded]) -> usize {
+    let mut touched = HashSet::new();
+    let together = events.iter().take(WAVE).take_while(|event| {
+        let keys: HashSet<_> = reaction.touches(event).into_iter().collect();
+        let free = touched.is_disjoint(&keys);
+        touched.extend(keys);
+        free
+    });
+    together.count()
+}
+
+/// The parking of an event whose stream is held back.
+async fn react_or_hold<'e, R: Reaction, S: Source>(
+    runner: &Runner<S>,
+    reaction: &R,
+    event: &'e Recorded,
+) -> Result<Option<Parking<'e>>, ApplyError> {
+    if runner.parked.contains(&event.stream.to_string()) {
+        return Ok(Some(Parking::behind(event)));
+    }
+    kill_point!("reaction.before");
+    react_to(reaction, runner.service, event).await?;
+    kill_point!("reaction.after");
+    Ok(None)
 }
 
 /// Remembers that everything up to `done` was reacted to.
@@ -95,17 +126,11 @@ async fn save<S: Source>(
     runner: &mut Runner<S>,
     batch: &Batch,
     done: i64,
-    parkings: &mut Vec<Parking<'_>>,
+    parkings: &[Parking<'_>],
 ) -> Result<Moved, Stop> {
-    if done == runner.place.cursor.position {
-        return Ok(Moved::Here);
-    }
     loop {
         match save_once(runner, batch, done, parkings).await {
-            Ok(moved) => {
-                parkings.clear();
-                return Ok(moved);
-            }
+            Ok(moved) => return Ok(moved),
             Err(error) => runner.pause(&error).await?,
         }
     }

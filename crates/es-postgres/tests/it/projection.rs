@@ -1,5 +1,5 @@
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{AtomicBool, AtomicI64, Ordering},
 };
 
@@ -12,7 +12,7 @@ use es_postgres::{
     },
 };
 use sqlx::PgConnection;
-use tokio::sync::watch;
+use tokio::sync::{Barrier, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{card::Card, card::Command, context, id, log};
@@ -308,4 +308,55 @@ async fn a_reaction_remembers_how_far_it_was() {
     }
     assert_eq!(reaction.seen.load(Ordering::Relaxed), 4);
     assert_eq!(parked(&log, "echo").await, [2, 3]);
+}
+
+/// Goes on only in pairs, and remembers in what order.
+struct Pairs {
+    pair: Barrier,
+    ended: Mutex<Vec<i64>>,
+}
+
+impl Reaction for Pairs {
+    const NAME: &'static str = "pairs";
+    const SOURCES: &'static [&'static str] = &["accounts"];
+
+    async fn react(&self, _source: &str, event: &Recorded) -> Result<(), ApplyError> {
+        self.pair.wait().await;
+        self.ended.lock().unwrap().push(event.position);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn events_of_different_streams_are_reacted_to_together() {
+    let (_database, log) = log().await;
+    for (card, text) in [("1", "good"), ("2", "good"), ("1", "later"), ("2", "later")] {
+        note(&log, card, text).await;
+    }
+    let reaction = Arc::new(Pairs {
+        pair: Barrier::new(2),
+        ended: Mutex::default(),
+    });
+    let progress = watch::Sender::new(Reached::default());
+    let mut reached = progress.subscribe();
+    let cancel = CancellationToken::new();
+    let running = run_reaction(
+        log.pool().clone(),
+        1,
+        Arc::clone(&reaction),
+        OwnLog::new(log.clone()),
+        progress,
+        cancel.clone(),
+    );
+    let waiting = async {
+        let reached = reached.wait_for(|reached| reached.position >= 4);
+        reached.await.unwrap();
+        cancel.cancel();
+    };
+    let (ended, ()) = tokio::join!(running, waiting);
+    ended.unwrap();
+    let mut ended = reaction.ended.lock().unwrap().clone();
+    ended[..2].sort_unstable();
+    ended[2..].sort_unstable();
+    assert_eq!(ended, [1, 2, 3, 4]);
 }

@@ -14,6 +14,7 @@ use kit::{
     erasure::{self, Demand},
     stop_list::{fingerprints, of_email, of_phone},
 };
+use uuid::Uuid;
 use vocabulary::AccountId;
 
 use crate::{
@@ -31,6 +32,15 @@ const PAGE: i64 = 5_000;
 impl Reaction for Erasures {
     const NAME: &'static str = erasure::Erasures::NAME;
     const SOURCES: &'static [&'static str] = erasure::Erasures::SOURCES;
+
+    /// A card may have to do with several persons: one erasure after the other.
+    fn touches(&self, event: &Recorded) -> Vec<Uuid> {
+        vec![if event.event_type == "data_subject.erased" {
+            Uuid::nil()
+        } else {
+            event.stream.id
+        }]
+    }
 
     async fn react(&self, _source: &str, event: &Recorded) -> Result<(), ApplyError> {
         if let Some(demand) = Demand::read(event)? {

@@ -16,6 +16,7 @@ use planning_domain::{
 };
 use serde::Deserialize;
 use tracing::warn;
+use uuid::Uuid;
 use vocabulary::{AccountId, Deadline, InteractionId, PersonId, StaffId, TaskId, TaskKind};
 
 use crate::{hand_over, policy};
@@ -36,6 +37,11 @@ struct Logged {
 }
 
 #[derive(Deserialize)]
+struct Completes {
+    completes_task_id: Option<TaskId>,
+}
+
+#[derive(Deserialize)]
 struct NextStep {
     due_at: Deadline,
     kind: TaskKind,
@@ -47,6 +53,19 @@ struct NextStep {
 impl Reaction for NextSteps {
     const NAME: &'static str = "next-steps";
     const SOURCES: &'static [&'static str] = &["contacts"];
+
+    /// A promise may be kept by an interaction right behind it.
+    fn touches(&self, event: &Recorded) -> Vec<Uuid> {
+        let promised = TaskId::of_next_step(InteractionId(event.stream.id));
+        let logged = event.fields::<Completes>().ok();
+        let completed = logged.and_then(|logged| logged.completes_task_id);
+        [Some(promised), completed]
+            .into_iter()
+            .flatten()
+            .map(|id| id.0)
+            .chain([event.stream.id])
+            .collect()
+    }
 
     async fn react(&self, source: &str, event: &Recorded) -> Result<(), ApplyError> {
         if event.event_type != "interaction.logged" {
