@@ -5,6 +5,7 @@ mod architecture;
 mod bad_input;
 mod bench;
 mod campaign;
+mod cards;
 mod faults;
 mod lifecycle;
 mod rights;

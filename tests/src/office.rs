@@ -10,7 +10,8 @@ use std::{
 use anyhow::{Context, bail, ensure};
 use api::{
     accounts::{
-        accounts_service_client::AccountsServiceClient,
+        accounts_service_client::AccountsServiceClient, cards_service_client::CardsServiceClient,
+        catalogue_service_client::CatalogueServiceClient,
         identity_service_client::IdentityServiceClient, staff_service_client::StaffServiceClient,
     },
     analytics::reports_service_client::ReportsServiceClient,
@@ -304,6 +305,14 @@ impl Client {
 
     pub fn accounts(&self) -> AccountsServiceClient<Authenticated> {
         AccountsServiceClient::new(self.authenticated())
+    }
+
+    pub fn cards(&self) -> CardsServiceClient<Authenticated> {
+        CardsServiceClient::new(self.authenticated())
+    }
+
+    pub fn catalogue(&self) -> CatalogueServiceClient<Authenticated> {
+        CatalogueServiceClient::new(self.authenticated())
     }
 
     pub fn contacts(&self) -> ContactsServiceClient<Authenticated> {

@@ -61,6 +61,10 @@ const TABLE: &[(&str, &str)] = &[
         "Часы идут сами: перевести их нельзя.",
     ),
     ("EXTERNAL_ID_TAKEN", "Этот внешний номер уже занят."),
+    (
+        "FIELD_KIND_FIXED",
+        "Вид поля не меняется: заведите другое поле.",
+    ),
     ("GROUP_EXISTS", "Такая группа уже есть."),
     ("GROUP_NAME_TAKEN", "Группа с таким названием уже есть."),
     ("INTERACTION_EXISTS", "Этот контакт уже записан."),
@@ -88,6 +92,10 @@ const TABLE: &[(&str, &str)] = &[
     ("TASK_CANCELLED", "Задание отменено."),
     ("TASK_CLOSED", "Задание уже закрыто."),
     ("TASK_COMPLETED", "Задание уже выполнено."),
+    (
+        "TOO_MANY_REQUIRED_FIELDS",
+        "Больше семи обязательных полей: укажите причину.",
+    ),
 ];
 
 fn by_code(code: Code) -> &'static str {

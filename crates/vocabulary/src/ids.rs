@@ -45,6 +45,8 @@ ids! {
     AccountId = "account";
     /// A group of staff.
     GroupId = "group";
+    /// The import of one file.
+    ImportId = "import";
     /// A contact that took place.
     InteractionId = "interaction";
     /// An order.

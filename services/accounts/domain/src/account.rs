@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use es::{Aggregate, Kind, Reservation, Violation};
 use serde::{Deserialize, Serialize};
-use vocabulary::{AccountId, GroupId, Money, OrderId, StaffId};
+use vocabulary::{AccountId, GroupId, ImportId, Money, OrderId, StaffId};
 
 use crate::card::{Card, Changes, Details};
 
@@ -19,6 +19,8 @@ pub enum Event {
     ProspectRegistered(ProspectRegistered),
     #[serde(rename = "account.details_changed")]
     DetailsChanged(Details),
+    #[serde(rename = "account.status_changed")]
+    StatusChanged(StatusChanged),
     #[serde(rename = "account.owner_assigned")]
     OwnerAssigned(OwnerAssigned),
     #[serde(rename = "account.ownership_transferred")]
@@ -44,6 +46,28 @@ pub struct ProspectRegistered {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner_group_id: Option<GroupId>,
     pub registered_at: DateTime<Utc>,
+    /// The status it begins with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub import: Option<ImportOrigin>,
+}
+
+/// The row of a file that a company came from: tells for ever which directory was worth its money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportOrigin {
+    pub batch_id: ImportId,
+    pub row: i64,
+}
+
+/// How far the work with a company has come, in the words of the office.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StatusChanged {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    pub to: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -102,6 +126,8 @@ pub struct State {
     /// `None`: in the pool.
     pub owner_id: Option<StaffId>,
     pub client: bool,
+    /// Key of the catalogue.
+    pub status: Option<String>,
     pub orders: BTreeMap<OrderId, OrderStanding>,
 }
 
@@ -117,6 +143,10 @@ pub enum Command {
     ChangeDetails {
         id: AccountId,
         changes: Changes,
+    },
+    ChangeStatus {
+        to: String,
+        reason: String,
     },
     /// Out of the pool.
     AssignOwner {
@@ -145,6 +175,8 @@ pub struct Registration {
     pub card: Card,
     pub owner: Option<Owner>,
     pub registered_at: DateTime<Utc>,
+    pub status: Option<String>,
+    pub import: Option<ImportOrigin>,
 }
 
 /// Somebody and the group that counts what happens with the account.
@@ -231,6 +263,7 @@ impl Aggregate for Account {
             (false, _) => Err(Rejection::Unknown),
             (true, Command::Register(_)) => Err(Rejection::Exists),
             (true, Command::ChangeDetails { id, changes }) => change_details(state, id, changes),
+            (true, Command::ChangeStatus { to, reason }) => Ok(change_status(state, to, reason)),
             (true, Command::AssignOwner { to }) => match state.owner_id {
                 None => Ok(vec![Event::OwnerAssigned(OwnerAssigned {
                     owner_id: to.id,
@@ -272,10 +305,15 @@ impl Aggregate for Account {
                 registered: true,
                 details: registered.details.clone(),
                 owner_id: registered.owner_id,
+                status: registered.status.clone(),
                 ..state
             },
             Event::DetailsChanged(changed) => State {
                 details: state.details.changed_by(changed),
+                ..state
+            },
+            Event::StatusChanged(changed) => State {
+                status: Some(changed.to.clone()),
                 ..state
             },
             Event::OwnerAssigned(assigned) => State {
@@ -309,6 +347,7 @@ impl Aggregate for Account {
             Event::OrderRegistered(order) => Some(order.ordered_at),
             Event::ConvertedToClient(converted) => Some(converted.converted_at),
             Event::DetailsChanged(_)
+            | Event::StatusChanged(_)
             | Event::OwnerAssigned(_)
             | Event::OwnershipTransferred(_)
             | Event::ReturnedToPool(_)
@@ -329,6 +368,7 @@ impl Aggregate for Account {
                 .collect(),
             Event::ProspectRegistered(_)
             | Event::DetailsChanged(_)
+            | Event::StatusChanged(_)
             | Event::OwnerAssigned(_)
             | Event::OwnershipTransferred(_)
             | Event::ReturnedToPool(_)
@@ -352,6 +392,8 @@ fn register(new: Registration) -> Result<Vec<Event>, Rejection> {
         owner_id: new.owner.map(|owner| owner.id),
         owner_group_id: new.owner.and_then(|owner| owner.group_id),
         registered_at: new.registered_at,
+        status: new.status,
+        import: new.import,
     })])
 }
 
@@ -369,6 +411,14 @@ fn change_details(now: &State, id: AccountId, changes: Changes) -> Result<Vec<Ev
     }
     complete(&now.details.clone().changed_by(&differing))?;
     Ok(vec![Event::DetailsChanged(differing)])
+}
+
+fn change_status(now: &State, to: String, reason: String) -> Vec<Event> {
+    if now.status.as_ref() == Some(&to) {
+        return Vec::new();
+    }
+    let from = now.status.clone();
+    vec![Event::StatusChanged(StatusChanged { from, to, reason })]
 }
 
 fn transfer(

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
-use accounts_domain::{account, group, staff};
+use accounts_domain::{account, catalogue, group, staff};
 use serde::{
     Deserialize, Serialize,
     de::{DeserializeOwned, Deserializer, Error, Visitor},
@@ -23,14 +23,17 @@ fn every_stored_event_reads_and_writes_back() {
             .file_name()
             .and_then(|name| name.to_str())
             .expect("a name");
-        let event_type = name
-            .strip_suffix(".v1.json")
-            .unwrap_or_else(|| panic!("{name} is not <event type>.v1.json"));
+        // Further fields have a further file.
+        let (event_type, _) = name
+            .strip_suffix(".json")
+            .and_then(|name| name.split_once(".v1"))
+            .unwrap_or_else(|| panic!("{name} is not <event type>.v1[.<what>].json"));
         let payload: Value =
             serde_json::from_slice(&fs::read(&path).expect("readable")).expect("JSON");
         let written = match event_type.split_once('.') {
             Some(("staff", _)) => reread::<staff::Event>(event_type, &payload),
             Some(("group", _)) => reread::<group::Event>(event_type, &payload),
+            Some(("catalogue", _)) => reread::<catalogue::Event>(event_type, &payload),
             Some(("account", _)) => reread::<account::Event>(event_type, &payload),
             _ => panic!("{name} is of no aggregate"),
         };
@@ -54,6 +57,7 @@ fn no_event_type_lacks_its_file() {
         event_types::<staff::Event>(),
         event_types::<group::Event>(),
         event_types::<account::Event>(),
+        event_types::<catalogue::Event>(),
     ]
     .concat()
     .into_iter()

@@ -1,5 +1,6 @@
 //! Companies as lists and cards show them, and their orders.
 
+mod extras;
 mod row;
 mod search;
 
@@ -58,8 +59,13 @@ impl Projection for Companies {
             source text not null,
             owner_id uuid,
             registered_at timestamptz not null,
-            version bigint not null
+            version bigint not null,
+            status text,
+            extras jsonb not null default '{}'
         );
+        alter table companies
+            add column if not exists status text,
+            add column if not exists extras jsonb not null default '{}';
         create index if not exists companies_by_name on companies (name_sort, account_id);
         create index if not exists companies_of_owner on companies (owner_id, name_sort, account_id);
         create index if not exists companies_of_city on companies (city_folded);
@@ -130,7 +136,8 @@ impl Projection for Companies {
                 Event::ProspectRegistered(_) | Event::DetailsChanged(_) => {
                     rephoned.insert(id);
                 }
-                Event::OwnerAssigned(_)
+                Event::StatusChanged(_)
+                | Event::OwnerAssigned(_)
                 | Event::OwnershipTransferred(_)
                 | Event::ReturnedToPool(_)
                 | Event::ConvertedToClient(_) => {}

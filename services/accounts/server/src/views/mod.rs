@@ -3,3 +3,4 @@
 pub(crate) mod companies;
 pub(crate) mod ownership;
 pub(crate) mod people;
+pub(crate) mod statuses;

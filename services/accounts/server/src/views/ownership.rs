@@ -89,6 +89,7 @@ fn change(event: &Event) -> (bool, Option<StaffId>) {
         Event::OwnershipTransferred(transferred) => (true, Some(transferred.to_owner_id)),
         Event::ReturnedToPool(_) => (true, None),
         Event::DetailsChanged(_)
+        | Event::StatusChanged(_)
         | Event::OrderRegistered(_)
         | Event::ConvertedToClient(_)
         | Event::OrderCancelled(_) => (false, None),
