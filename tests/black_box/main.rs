@@ -6,6 +6,7 @@ mod architecture;
 mod bad_input;
 mod bench;
 mod campaign;
+mod cards;
 mod consumer;
 mod erasure;
 mod faults;

@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use anyhow::Context;
 use api::{
     accounts::{
-        accounts_service_client::AccountsServiceClient,
+        accounts_service_client::AccountsServiceClient, cards_service_client::CardsServiceClient,
+        catalogue_service_client::CatalogueServiceClient,
         identity_service_client::IdentityServiceClient, staff_service_client::StaffServiceClient,
     },
     analytics::reports_service_client::ReportsServiceClient,
@@ -82,6 +83,8 @@ clients! {
     identity: "accounts", IdentityServiceClient;
     staff: "accounts", StaffServiceClient;
     accounts: "accounts", AccountsServiceClient;
+    cards: "accounts", CardsServiceClient;
+    catalogue: "accounts", CatalogueServiceClient;
     contacts: "contacts", ContactsServiceClient;
     planning: "planning", PlanningServiceClient;
     reminders: "notifications", RemindersServiceClient;

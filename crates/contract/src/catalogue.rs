@@ -37,6 +37,7 @@ impl Event {
 pub fn events() -> anyhow::Result<Vec<Event>> {
     let mut all = Vec::new();
     all.extend(of::<accounts_domain::account::Account>("accounts")?);
+    all.extend(of::<accounts_domain::catalogue::Catalogue>("accounts")?);
     all.extend(of::<accounts_domain::group::SalesGroup>("accounts")?);
     all.extend(of::<accounts_domain::staff::StaffMember>("accounts")?);
     all.extend(of::<contacts_domain::data_subject::DataSubject>(

@@ -1,8 +1,8 @@
 //! Every form in which an event was ever stored stays readable: what the golden test of a service
 //! checks.
 //!
-//! A folder holds `<event type>.v<version>.json` for every version of every event type, and the list
-//! `RELEASED` with the BLAKE3 digest of each file, as `b3sum` prints it. Files and lines are added,
+//! A folder holds `<event type>.v<version>.json` for every version of every event type, as
+//! `….v<version>.<what>.json` further examples of what a field can hold, and the list `RELEASED` with the BLAKE3 digest of each file, as `b3sum` prints it. Files and lines are added,
 //! never edited: production has stored events like these.
 
 use std::{
@@ -47,7 +47,9 @@ pub fn faults(folder: &Path, families: &[Family]) -> Vec<String> {
     let mut present: BTreeMap<&str, u16> = BTreeMap::new();
     for (name, bytes) in &files {
         let Some((event_type, version)) = parse(name) else {
-            faults.push(format!("{name}: is not <event type>.v<version>.json"));
+            faults.push(format!(
+                "{name}: is not <event type>.v<version>[.<what>].json"
+            ));
             continue;
         };
         let Some(family) = families.iter().find(|f| f.types.contains(&event_type)) else {
@@ -88,6 +90,9 @@ fn files(folder: &Path) -> std::io::Result<BTreeMap<String, Vec<u8>>> {
 
 fn parse(name: &str) -> Option<(&str, u16)> {
     let (event_type, version) = name.strip_suffix(".json")?.rsplit_once(".v")?;
+    let version = version
+        .split_once('.')
+        .map_or(version, |(version, _)| version);
     Some((event_type, version.parse().ok()?))
 }
 

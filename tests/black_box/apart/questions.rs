@@ -8,8 +8,9 @@ use std::{
 use anyhow::{Context, ensure};
 use api::{
     accounts::{
-        GetAccountRequest, GetOwnershipHistoryRequest, ListAccountsRequest, ListGroupsRequest,
-        ListStaffRequest, PreviewTransferRequest, WhoAmIRequest,
+        GetAccountRequest, GetCatalogueRequest, GetOwnershipHistoryRequest,
+        GetStatusHistoryRequest, ListAccountsRequest, ListGroupsRequest, ListStaffRequest,
+        PreviewTransferRequest, WhoAmIRequest,
     },
     analytics::{GetScorecardRequest, ScorecardBy},
     clock::GetClockRequest,
@@ -282,6 +283,10 @@ async fn of_companies(asking: &mut Asking<'_>, who: &str, client: &Client) -> an
             ..list.clone()
         },
         ListAccountsRequest {
+            status: "new".to_owned(),
+            ..list.clone()
+        },
+        ListAccountsRequest {
             lifecycle: 2,
             ..list
         },
@@ -299,6 +304,13 @@ async fn of_companies(asking: &mut Asking<'_>, who: &str, client: &Client) -> an
         asking
             .ask(who, client, "AccountsService.GetAccount", request)
             .await?;
+        let request = GetStatusHistoryRequest {
+            account_id: account_id.clone(),
+            ..GetStatusHistoryRequest::default()
+        };
+        asking
+            .ask(who, client, "CardsService.GetStatusHistory", request)
+            .await?;
         let request = GetOwnershipHistoryRequest {
             account_id,
             ..GetOwnershipHistoryRequest::default()
@@ -307,6 +319,12 @@ async fn of_companies(asking: &mut Asking<'_>, who: &str, client: &Client) -> an
             .ask(who, client, "AccountsService.GetOwnershipHistory", request)
             .await?;
     }
+    let request = GetCatalogueRequest {
+        include_history: true,
+    };
+    asking
+        .ask(who, client, "CatalogueService.GetCatalogue", request)
+        .await?;
     let request = PreviewTransferRequest {
         from_owner_id: asking.office.staff["s-12"].clone(),
         ..PreviewTransferRequest::default()

@@ -2,9 +2,10 @@ use anyhow::bail;
 use api::{
     accounts::{
         AccountRow, AssignOwnerRequest, CancelOrderRequest, Card, ChangeAccountDetailsRequest,
-        GetAccountRequest, GetOwnershipHistoryRequest, ImportAccountsRequest, ImportOrdersRequest,
-        ListAccountsRequest, OrderRow, PreviewTransferRequest, RegisterOrderRequest,
-        RegisterProspectRequest, ReturnToPoolRequest, TransferAccountsRequest,
+        ChangeAccountStatusRequest, GetAccountRequest, GetOwnershipHistoryRequest,
+        GetStatusHistoryRequest, ImportAccountsRequest, ImportOrdersRequest, ListAccountsRequest,
+        OrderRow, PreviewTransferRequest, RegisterOrderRequest, RegisterProspectRequest,
+        ReturnToPoolRequest, TransferAccountsRequest,
     },
     common::{Money, RowResult, row_result::Outcome},
 };
@@ -26,6 +27,8 @@ pub(super) async fn walk(walk: &mut Walk<'_>, method: &str) -> anyhow::Result<()
         | "RegisterOrder"
         | "CancelOrder"
         | "GetAccount"
+        | "ChangeAccountStatus"
+        | "GetStatusHistory"
         | "GetOwnershipHistory" => {
             for account in 0..walk.world.accounts.len() {
                 let seen = walk.world.sees_account(walk.who, account);
@@ -131,6 +134,24 @@ async fn one(walk: &mut Walk<'_>, method: &str, account: usize, seen: bool) {
             };
             let answer = client.cancel_order(request).await;
             walk.answer(question, passed, &answer);
+        }
+        "ChangeAccountStatus" => {
+            let request = ChangeAccountStatusRequest {
+                request_id,
+                account_id,
+                status: "contacted".to_owned(),
+                ..ChangeAccountStatusRequest::default()
+            };
+            let answer = walk.client.cards().change_account_status(request).await;
+            walk.answer(question, passed, &answer);
+        }
+        "GetStatusHistory" => {
+            let request = GetStatusHistoryRequest {
+                account_id,
+                ..GetStatusHistoryRequest::default()
+            };
+            let answer = walk.client.cards().get_status_history(request).await;
+            walk.answer(question, found, &answer);
         }
         "GetAccount" => {
             let request = GetAccountRequest {

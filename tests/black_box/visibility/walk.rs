@@ -66,10 +66,9 @@ impl<'a> Walk<'a> {
         }
         let (service, method_name) = name.split_once('.').context("a name")?;
         match service {
-            "IdentityService" | "StaffService" | "ClockService" | "LogService" | "ViewsService" => {
-                self.of_no_account(method, method_name).await
-            }
-            "AccountsService" => accounts::walk(self, method_name).await,
+            "IdentityService" | "StaffService" | "CatalogueService" | "ClockService"
+            | "LogService" | "ViewsService" => self.of_no_account(method, method_name).await,
+            "AccountsService" | "CardsService" => accounts::walk(self, method_name).await,
             "ContactsService" => contacts::walk(self, method_name).await,
             "PlanningService" => planning::walk(self, method_name).await,
             "RemindersService" => planning::reminders(self, method_name, voided).await,

@@ -80,6 +80,78 @@ pub(super) const TABLE: &[(&str, &str)] = &[
         "is not a person of this account",
         "не контактное лицо этой компании",
     ),
+    // the catalogue and what it has a say in
+    (
+        "must be one of those in the catalogue",
+        "такого в справочнике нет",
+    ),
+    (
+        "must be status, source or rubric",
+        "должно быть status, source или rubric",
+    ),
+    (
+        "must be text, number, date, yes or no, choice or money",
+        "должны быть текст, число, дата, да или нет, выбор или сумма",
+    ),
+    (
+        "must be 1 to 40 small Latin letters, digits and _, beginning with a letter",
+        "от 1 до 40 строчных латинских букв, цифр и _, первой буква",
+    ),
+    (
+        "is a field that every card has",
+        "это поле есть у каждой карточки",
+    ),
+    (
+        "must be there for a choice, and for nothing else",
+        "нужно для поля с выбором, и только для него",
+    ),
+    ("is there twice", "указано дважды"),
+    ("is too long", "слишком длинно"),
+    ("must be a text", "должен быть текст"),
+    (
+        "must be a number such as 12.5",
+        "должно быть число, как 12,5",
+    ),
+    ("must be yes or no", "должно быть да или нет"),
+    (
+        "must be one of the choices of the field",
+        "такого среди вариантов поля нет",
+    ),
+    (
+        "must be an amount such as 180000.00 RUB",
+        "должна быть сумма, как 180000,00 RUB",
+    ),
+    (
+        "must be given, if only as unknown",
+        "нужно заполнить, хотя бы как неизвестное",
+    ),
+    ("must not be taken away", "нельзя оставить пустым"),
+    ("must have a value", "нужно значение"),
+    (
+        "must be true or absent",
+        "должно быть true или отсутствовать",
+    ),
+    (
+        "is given a value at the same time",
+        "одновременно заполнено",
+    ),
+    (
+        "is no field of the catalogue",
+        "такого поля в справочнике нет",
+    ),
+    (
+        "is no field that lists can be filtered by",
+        "по этому полю отбирать нельзя",
+    ),
+    (
+        "must be the address of a page, with http or https",
+        "должен быть адрес страницы с http или https",
+    ),
+    (
+        "must be a page or an account",
+        "должна быть страница или компания",
+    ),
+    ("is not an account", "такой компании нет"),
     // staff
     ("is not a group", "такой группы нет"),
     ("is not a member of staff", "такого сотрудника нет"),

@@ -137,6 +137,26 @@ pub(super) const TABLE: &[(&str, &str, &str)] = &[
         "The company has an owner already.",
     ),
     (
+        "CATALOGUE_INVALID",
+        "Так это опубликовать нельзя: проверьте поля.",
+        "This cannot be published: check the fields.",
+    ),
+    (
+        "ENTRY_UNKNOWN",
+        "Такой записи в справочнике нет.",
+        "There is no such entry in the catalogue.",
+    ),
+    (
+        "FIELD_KIND_FIXED",
+        "Вид поля не меняется: заведите другое поле.",
+        "A field never changes its kind: publish another one.",
+    ),
+    (
+        "FIELD_UNKNOWN",
+        "Такого поля в справочнике нет.",
+        "There is no such field in the catalogue.",
+    ),
+    (
         "GROUP_EXISTS",
         "Группа с таким названием уже есть.",
         "There is a group of this name already.",
@@ -200,6 +220,11 @@ pub(super) const TABLE: &[(&str, &str, &str)] = &[
         "STAFF_UNKNOWN",
         "Такого сотрудника нет.",
         "There is no such member of staff.",
+    ),
+    (
+        "TOO_MANY_REQUIRED_FIELDS",
+        "Больше семи обязательных полей: укажите причину.",
+        "More than seven required fields need a reason.",
     ),
     // contacts
     (

@@ -28,6 +28,9 @@ pub enum Event {
     /// The personal data of a company that is a person was erased.
     #[serde(rename = "account.erased")]
     Erased(Erased),
+    /// The work with a company came further, or went back.
+    #[serde(rename = "account.status_changed")]
+    StatusChanged(StatusChanged),
     /// A company came out of the pool.
     #[serde(rename = "account.owner_assigned")]
     OwnerAssigned(OwnerAssigned),
@@ -59,6 +62,19 @@ pub struct ProspectRegistered {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner_group_id: Option<GroupId>,
     pub registered_at: DateTime<Utc>,
+    /// The status it begins with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+}
+
+/// How far the work with a company has come, in the words of the office.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StatusChanged {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    pub to: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
 }
 
 /// The whole card, when something in its history is to be forgotten: from here on it is under
@@ -137,6 +153,8 @@ pub struct State {
     /// `None`: in the pool.
     pub owner_id: Option<StaffId>,
     pub client: bool,
+    /// Key of the catalogue.
+    pub status: Option<String>,
     pub orders: BTreeMap<OrderId, OrderStanding>,
 }
 
@@ -196,6 +214,10 @@ pub enum Command {
     Erase {
         stop_list: Vec<String>,
     },
+    ChangeStatus {
+        to: String,
+        reason: String,
+    },
     /// Out of the pool.
     AssignOwner {
         to: Owner,
@@ -223,6 +245,7 @@ pub struct Registration {
     pub card: Card,
     pub owner: Option<Owner>,
     pub registered_at: DateTime<Utc>,
+    pub status: Option<String>,
 }
 
 /// Somebody and the group that counts what happens with the account.
@@ -319,6 +342,7 @@ impl Aggregate for Account {
             (true, Command::Forget { id, points }) => Ok(forget(state, id, &points)),
             (true, Command::Erase { .. }) if state.erased => Ok(Vec::new()),
             (true, Command::Erase { stop_list }) => Ok(vec![Event::Erased(Erased { stop_list })]),
+            (true, Command::ChangeStatus { to, reason }) => Ok(change_status(state, to, reason)),
             (true, Command::AssignOwner { to }) => match state.owner_id {
                 None => Ok(vec![Event::OwnerAssigned(OwnerAssigned {
                     owner_id: to.id,
@@ -361,6 +385,7 @@ impl Aggregate for Account {
                 details: registered.details.clone(),
                 ever: Points::default().and_of(&registered.details),
                 owner_id: registered.owner_id,
+                status: registered.status.clone(),
                 ..state
             },
             Event::DetailsChanged(changed) => State {
@@ -375,6 +400,10 @@ impl Aggregate for Account {
             },
             Event::Erased(_) => State {
                 erased: true,
+                ..state
+            },
+            Event::StatusChanged(changed) => State {
+                status: Some(changed.to.clone()),
                 ..state
             },
             Event::OwnerAssigned(assigned) => State {
@@ -410,6 +439,7 @@ impl Aggregate for Account {
             Event::DetailsChanged(_)
             | Event::CardSealedAnew(_)
             | Event::Erased(_)
+            | Event::StatusChanged(_)
             | Event::OwnerAssigned(_)
             | Event::OwnershipTransferred(_)
             | Event::ReturnedToPool(_)
@@ -432,6 +462,7 @@ impl Aggregate for Account {
             | Event::DetailsChanged(_)
             | Event::CardSealedAnew(_)
             | Event::Erased(_)
+            | Event::StatusChanged(_)
             | Event::OwnerAssigned(_)
             | Event::OwnershipTransferred(_)
             | Event::ReturnedToPool(_)
@@ -455,6 +486,7 @@ fn register(new: Registration) -> Result<Vec<Event>, Rejection> {
         owner_id: new.owner.map(|owner| owner.id),
         owner_group_id: new.owner.and_then(|owner| owner.group_id),
         registered_at: new.registered_at,
+        status: new.status,
     })])
 }
 
@@ -483,6 +515,14 @@ fn forget(now: &State, id: AccountId, points: &Points) -> Vec<Event> {
         details: now.details.sealed_anew(id, &points.phones, &points.emails),
         supersedes: now.details.subject(id),
     })]
+}
+
+fn change_status(now: &State, to: String, reason: String) -> Vec<Event> {
+    if now.status.as_ref() == Some(&to) {
+        return Vec::new();
+    }
+    let from = now.status.clone();
+    vec![Event::StatusChanged(StatusChanged { from, to, reason })]
 }
 
 fn transfer(

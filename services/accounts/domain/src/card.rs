@@ -1,11 +1,15 @@
 //! What is known of a company: as people enter it, and as events keep it.
 
-use std::fmt;
+pub mod extras;
+
+use std::{collections::BTreeSet, fmt};
 
 use es::{Personal, Subject, Violation};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vocabulary::{AccountId, Email, PhoneNumber};
+
+use extras::{ExtraChanges, Extras, Standard, StoredExtras};
 
 /// A card as it comes in: normalised, empty where nothing is known.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -20,6 +24,7 @@ pub struct Card {
     pub industry: String,
     pub project: String,
     pub source: String,
+    pub extras: Extras,
 }
 
 /// New values of some fields; absent ones stay.
@@ -35,6 +40,21 @@ pub struct Changes {
     pub industry: Option<String>,
     pub project: Option<String>,
     pub source: Option<String>,
+    pub extras: ExtraChanges,
+}
+
+impl Changes {
+    fn standard_mut(&mut self, field: Standard) -> &mut Option<String> {
+        match field {
+            Standard::Type => &mut self.kind,
+            Standard::City => &mut self.city,
+            Standard::Region => &mut self.region,
+            Standard::Address => &mut self.address,
+            Standard::Industry => &mut self.industry,
+            Standard::Project => &mut self.project,
+            Standard::Source => &mut self.source,
+        }
+    }
 }
 
 /// Never the values: they would end up in a log file.
@@ -74,6 +94,8 @@ pub struct Details {
     pub project: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
+    #[serde(flatten)]
+    pub extras: StoredExtras,
 }
 
 /// Whose key a new company's data is under.
@@ -85,7 +107,7 @@ impl Details {
     /// Everything that is known, nothing that is not.
     pub fn of(id: AccountId, card: Card) -> Self {
         let subject = subject(id);
-        Self {
+        let mut details = Self {
             name: personal(&subject, card.name),
             phones: personal_list(&subject, card.phones),
             emails: personal_list(&subject, card.emails),
@@ -96,7 +118,14 @@ impl Details {
             industry: known(card.industry),
             project: known(card.project),
             source: known(card.source),
-        }
+            extras: StoredExtras::of(&subject, card.extras),
+        };
+        let known = details.given();
+        details
+            .extras
+            .unknown
+            .retain(|field| !known.contains(field));
+        details
     }
 
     /// Whose key this is under; another one once the card was sealed anew.
@@ -116,29 +145,62 @@ impl Details {
     pub fn sealed_anew(&self, id: AccountId, phones: &[PhoneNumber], emails: &[Email]) -> Self {
         let subject = self.subject(id).renewed();
         Self {
-            name: under(&subject, self.name.as_ref()),
+            name: self.name.as_ref().map(|name| under(&subject, name)),
             phones: without(&subject, self.phones.as_ref(), phones),
             emails: without(&subject, self.emails.as_ref(), emails),
-            address: under(&subject, self.address.as_ref()),
+            address: self
+                .address
+                .as_ref()
+                .map(|address| under(&subject, address)),
+            extras: self.extras.sealed_anew(&subject),
             ..Self::default()
         }
     }
 
     /// Of `changes`, what differs from this.
     #[must_use]
-    pub fn differing(&self, id: AccountId, changes: Changes) -> Self {
+    pub fn differing(&self, id: AccountId, mut changes: Changes) -> Self {
         let subject = self.subject(id);
+        // What becomes unknown loses its value, and what is emptied is not unknown any more.
+        for field in changes.extras.unknown.clone() {
+            *changes.standard_mut(field) = Some(String::new());
+        }
+        let freed = &self.extras.unknown - &changes.extras.unknown;
+        let freed = |field| freed.contains(&field);
+        let address = match changes.address {
+            Some(address) if freed(Standard::Address) => {
+                Some(Personal::new(subject.clone(), address))
+            }
+            address => differing_personal(&subject, self.address.as_ref(), address),
+        };
         Self {
             name: differing_personal(&subject, self.name.as_ref(), changes.name),
             phones: differing_personal(&subject, self.phones.as_ref(), changes.phones),
             emails: differing_personal(&subject, self.emails.as_ref(), changes.emails),
-            address: differing_personal(&subject, self.address.as_ref(), changes.address),
-            kind: differing(self.kind.as_ref(), changes.kind),
-            city: differing(self.city.as_ref(), changes.city),
-            region: differing(self.region.as_ref(), changes.region),
-            industry: differing(self.industry.as_ref(), changes.industry),
-            project: differing(self.project.as_ref(), changes.project),
-            source: differing(self.source.as_ref(), changes.source),
+            address,
+            kind: differing(self.kind.as_ref(), changes.kind, freed(Standard::Type)),
+            city: differing(self.city.as_ref(), changes.city, freed(Standard::City)),
+            region: differing(
+                self.region.as_ref(),
+                changes.region,
+                freed(Standard::Region),
+            ),
+            industry: differing(
+                self.industry.as_ref(),
+                changes.industry,
+                freed(Standard::Industry),
+            ),
+            project: differing(
+                self.project.as_ref(),
+                changes.project,
+                freed(Standard::Project),
+            ),
+            source: differing(
+                self.source.as_ref(),
+                changes.source,
+                freed(Standard::Source),
+            ),
+            extras: self.extras.differing(&subject, changes.extras),
         }
     }
 
@@ -156,7 +218,24 @@ impl Details {
             industry: newer.industry.clone().or(self.industry),
             project: newer.project.clone().or(self.project),
             source: newer.source.clone().or(self.source),
+            extras: self.extras.changed_by(&newer.extras, &newer.given()),
         }
+    }
+
+    /// Those of the fields that could be unknown which this has a say about.
+    pub fn given(&self) -> BTreeSet<Standard> {
+        [
+            (Standard::Type, self.kind.is_some()),
+            (Standard::City, self.city.is_some()),
+            (Standard::Region, self.region.is_some()),
+            (Standard::Address, self.address.is_some()),
+            (Standard::Industry, self.industry.is_some()),
+            (Standard::Project, self.project.is_some()),
+            (Standard::Source, self.source.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(field, given)| given.then_some(field))
+        .collect()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -203,12 +282,12 @@ fn personal_list<T>(subject: &Subject, items: Vec<T>) -> Option<Personal<Vec<T>>
         .map(|items| Personal::new(subject.clone(), items))
 }
 
-fn under<T: Clone>(subject: &Subject, value: Option<&Personal<T>>) -> Option<Personal<T>> {
+fn under<T: Clone>(subject: &Subject, value: &Personal<T>) -> Personal<T> {
     let subject = subject.clone();
-    value.map(|value| match value.get() {
+    match value.get() {
         Some(value) => Personal::new(subject, value.clone()),
         None => Personal::Erased { subject },
-    })
+    }
 }
 
 /// A list that loses its last entry is erased: that the company cannot be reached is not its fault.
@@ -217,7 +296,7 @@ fn without<T: Clone + PartialEq>(
     points: Option<&Personal<Vec<T>>>,
     forgotten: &[T],
 ) -> Option<Personal<Vec<T>>> {
-    let mut points = under(subject, points);
+    let mut points = points.map(|points| under(subject, points));
     if let Some(Personal::Known { subject, value }) = &mut points {
         let before = value.len();
         value.retain(|point| !forgotten.contains(point));
@@ -229,8 +308,9 @@ fn without<T: Clone + PartialEq>(
     points
 }
 
-fn differing(now: Option<&String>, new: Option<String>) -> Option<String> {
-    new.filter(|new| now.map_or("", String::as_str) != new)
+/// `freed`: it was unknown, and that it is empty is news.
+fn differing(now: Option<&String>, new: Option<String>, freed: bool) -> Option<String> {
+    new.filter(|new| freed || now.map_or("", String::as_str) != new)
 }
 
 fn differing_personal<T: Default + PartialEq>(

@@ -10,5 +10,7 @@
 
 pub mod account;
 pub mod card;
+pub mod catalogue;
+pub mod field;
 pub mod group;
 pub mod staff;

@@ -2,9 +2,11 @@
 //! and word the answer; what takes more than that has a file of its own.
 
 mod cards;
-mod commands;
+pub(crate) mod commands;
+pub(crate) mod extras;
 mod transfer;
 
+use accounts_domain::{card::extras::Link, catalogue::List};
 use api::accounts::{
     AssignOwnerRequest, AssignOwnerResponse, CancelOrderRequest, CancelOrderResponse,
     ChangeAccountDetailsRequest, ChangeAccountDetailsResponse, GetAccountRequest,
@@ -15,15 +17,16 @@ use api::accounts::{
     RegisterProspectResponse, ReturnToPoolRequest, ReturnToPoolResponse, TransferAccountsRequest,
     TransferAccountsResponse, accounts_service_server::AccountsService,
 };
-use kit::{AppError, Ctx, Service, Violations, fingerprint};
+use kit::{AppError, Ctx, Service, Violations, fingerprint, timestamp};
 use tonic::{Request, Response, Status};
 use vocabulary::AccountId;
 
 use crate::{
+    catalogue::{Current, Known},
     import,
     views::{
         companies::{self, Filter, PageKey},
-        ownership,
+        ownership, statuses,
     },
     wire::{self, MAX_NAME, checked},
 };
@@ -32,12 +35,14 @@ pub(crate) use cards::{MAX_PLACE, phone_or_email};
 
 pub(crate) struct Accounts {
     service: Service,
+    catalogue: Current,
 }
 
 impl Accounts {
-    pub(crate) fn new(service: &Service) -> Self {
+    pub(crate) fn new(service: &Service, catalogue: &Current) -> Self {
         Self {
             service: service.clone(),
+            catalogue: catalogue.clone(),
         }
     }
 
@@ -49,8 +54,17 @@ impl Accounts {
             // Owners are known a moment earlier than cards: to this caller it is not there yet.
             .ok_or(AppError::NotFound { what: "account" })?;
         let orders = companies::orders_of(pool, id).await?;
+        let linked = company.extras.links.iter().filter_map(Link::account);
+        let visible = extras::visible(&self.service, ctx, linked.collect()).await?;
+        let mut links = company.extras.links.clone();
+        links.retain(|link| link.account().is_none_or(|id| visible.contains(&id)));
+        let since = statuses::since(pool, id).await?;
+        let mut account = wire::account(company, orders);
+        account.status_since = since.map(timestamp);
+        let card = account.card.get_or_insert_default();
+        card.links = links.into_iter().map(wire::link).collect();
         Ok(GetAccountResponse {
-            account: Some(wire::account(company, orders)),
+            account: Some(account),
         })
     }
 
@@ -59,7 +73,8 @@ impl Accounts {
         ctx: &Ctx,
         mut req: ListAccountsRequest,
     ) -> Result<ListAccountsResponse, AppError> {
-        let filter = filter(ctx, &req)?;
+        let known = self.catalogue.get().await?;
+        let filter = filter(ctx, &known, &req)?;
         let page_request = req.page.take();
         req.min_positions.clear();
         let page = self.service.page(&page_request, fingerprint(&req))?;
@@ -93,7 +108,7 @@ impl Accounts {
     }
 }
 
-fn filter(ctx: &Ctx, req: &ListAccountsRequest) -> Result<Filter, AppError> {
+fn filter(ctx: &Ctx, known: &Known, req: &ListAccountsRequest) -> Result<Filter, AppError> {
     let mut v = Violations::new();
     let client = match Lifecycle::try_from(req.lifecycle) {
         Ok(Lifecycle::Unspecified) => None,
@@ -117,6 +132,9 @@ fn filter(ctx: &Ctx, req: &ListAccountsRequest) -> Result<Filter, AppError> {
         city: v.optional("city", &req.city, MAX_PLACE),
         region: v.optional("region", &req.region, MAX_PLACE),
         kind: v.optional("type", &req.r#type, MAX_PLACE),
+        status: extras::known(&mut v, known, List::Status, "status", &req.status),
+        source: extras::known(&mut v, known, List::Source, "source", &req.source),
+        extras: extras::wanted(&mut v, known, req),
     };
     v.finish()?;
     Ok(filter)
@@ -135,7 +153,8 @@ impl AccountsService for Accounts {
         request: Request<RegisterProspectRequest>,
     ) -> Result<Response<RegisterProspectResponse>, Status> {
         let (ctx, req) = self.service.command(request).await?;
-        let answer = commands::register_prospect(&self.service, &ctx, req).await?;
+        let known = self.catalogue.get().await?;
+        let answer = commands::register_prospect(&self.service, &known, &ctx, req).await?;
         Ok(Response::new(answer))
     }
 
@@ -144,7 +163,8 @@ impl AccountsService for Accounts {
         request: Request<ChangeAccountDetailsRequest>,
     ) -> Result<Response<ChangeAccountDetailsResponse>, Status> {
         let (ctx, req) = self.service.command(request).await?;
-        let answer = commands::change_details(&self.service, ctx, req).await?;
+        let known = self.catalogue.get().await?;
+        let answer = commands::change_details(&self.service, &known, ctx, req).await?;
         Ok(Response::new(answer))
     }
 
@@ -233,7 +253,8 @@ impl AccountsService for Accounts {
         request: Request<ImportAccountsRequest>,
     ) -> Result<Response<ImportAccountsResponse>, Status> {
         let (ctx, req) = self.service.plain(request).await?;
-        let answer = import::accounts::run(&self.service, &ctx, req).await?;
+        let known = self.catalogue.get().await?;
+        let answer = import::accounts::run(&self.service, &known, &ctx, req).await?;
         Ok(Response::new(answer))
     }
 

@@ -1,6 +1,11 @@
-//! The first administrator: without one nobody could hire anybody.
+//! What an office cannot begin without: its first administrator, who hires everybody else, and
+//! something to choose from.
 
-use accounts_domain::staff::{Command, Newcomer, Rejection, StaffMember};
+use accounts_domain::{
+    catalogue::{self as domain, Catalogue},
+    staff::{Command, Newcomer, Rejection, StaffMember},
+};
+use chrono::{DateTime, Utc};
 use es::Actor;
 use es_postgres::{CommandContext, ExecuteError};
 use kit::{AppError, Service, StartError, passwords};
@@ -41,8 +46,29 @@ async fn hire(service: &Service) -> Result<(), AppError> {
         login: password_hash.is_some().then(|| LOGIN.to_owned()),
         password_hash,
     };
-    let request_id = derived_id("bootstrap", "administrator");
-    let context = CommandContext {
+    let context = context("administrator", now);
+    let command = Command::Hire(newcomer);
+    let hired = service.log.execute::<StaffMember>(&context, id.0, command);
+    match hired.await {
+        Ok(_) | Err(ExecuteError::Rejected(Rejection::Exists)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Opens the catalogue, unless there is one.
+pub(crate) async fn catalogue(service: &Service) -> Result<(), StartError> {
+    let context = context("catalogue", service.node.clock.now());
+    let log = &service.log;
+    let opened = log.execute::<Catalogue>(&context, domain::id(), domain::Command::Open);
+    opened.await.map(drop).map_err(|error| {
+        let error = AppError::from(error);
+        StartError::Other(format!("the catalogue cannot be opened: {error}"))
+    })
+}
+
+fn context(what: &str, now: DateTime<Utc>) -> CommandContext {
+    let request_id = derived_id("bootstrap", what);
+    CommandContext {
         request_id: Some(request_id),
         digest: None,
         actor: Actor::System,
@@ -53,11 +79,5 @@ async fn hire(service: &Service) -> Result<(), AppError> {
         traceparent: None,
         now,
         expected_version: None,
-    };
-    let command = Command::Hire(newcomer);
-    let hired = service.log.execute::<StaffMember>(&context, id.0, command);
-    match hired.await {
-        Ok(_) | Err(ExecuteError::Rejected(Rejection::Exists)) => Ok(()),
-        Err(error) => Err(error.into()),
     }
 }

@@ -7,6 +7,8 @@ use kit::{Mounted, Node, Service, StartError, stop_list::StopListView};
 
 mod accounts;
 mod bootstrap;
+mod card_history;
+mod catalogue;
 mod collation;
 mod erasures;
 mod identity;
@@ -25,6 +27,7 @@ pub async fn start(node: &Node) -> Result<Mounted, StartError> {
     service.project(views::people::People).await?;
     service.project(views::companies::Companies).await?;
     service.project(views::ownership::Ownership).await?;
+    service.project(views::statuses::Statuses).await?;
     service.project(views::open_tasks::OpenTasks).await?;
     service.project(StopListView).await?;
     service.react(erasures::Erasures {
@@ -34,12 +37,18 @@ pub async fn start(node: &Node) -> Result<Mounted, StartError> {
         service: service.clone(),
     });
     bootstrap::administrator(&service).await?;
+    bootstrap::catalogue(&service).await?;
 
     let identity = identity::Identity::new(&service);
     let staff = staff::Staff::new(&service);
-    let accounts = accounts::Accounts::new(&service);
+    let current = catalogue::Current::new(&service);
+    let accounts = accounts::Accounts::new(&service, &current);
+    let cards = card_history::Cards::new(&service, &current);
+    let catalogue = catalogue::Handlers::new(&service, &current);
     Ok(Mounted::new(&service)
         .add(api::accounts::identity_service_server::IdentityServiceServer::new(identity))
         .add(api::accounts::staff_service_server::StaffServiceServer::new(staff))
-        .add(api::accounts::accounts_service_server::AccountsServiceServer::new(accounts)))
+        .add(api::accounts::accounts_service_server::AccountsServiceServer::new(accounts))
+        .add(api::accounts::cards_service_server::CardsServiceServer::new(cards))
+        .add(api::accounts::catalogue_service_server::CatalogueServiceServer::new(catalogue)))
 }

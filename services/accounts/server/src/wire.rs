@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use accounts_domain::{
+    card::extras::{Link, Target},
+    field::Value,
+};
 use api::{accounts as pb, common, rights};
 use chrono::NaiveDate;
 use kit::{AppError, Ctx, Service, Violations, timestamp};
@@ -116,6 +120,8 @@ pub(crate) fn account(company: Company, orders: Vec<OrderRow>) -> pb::Account {
     } else {
         pb::Lifecycle::Prospect
     };
+    let unknown = company.extras.unknown.iter();
+    let unknown = unknown.map(|field| field.as_str().to_owned());
     pb::Account {
         id: company.account_id.to_string(),
         external_id: company.external_id.unwrap_or_default(),
@@ -131,12 +137,49 @@ pub(crate) fn account(company: Company, orders: Vec<OrderRow>) -> pb::Account {
             industry: company.industry,
             project: company.project,
             source: company.source,
+            rubrics: company.extras.rubrics,
+            links: Vec::new(),
+            custom: company.extras.custom.into_iter().map(custom).collect(),
+            unknown: unknown.collect(),
         }),
         owner_id: id_text(company.owner_id),
         registered_at: Some(timestamp(company.registered_at)),
         version: company.version,
         orders: orders.into_iter().map(order).collect(),
         erased: company.erased,
+        status: company.status.unwrap_or_default(),
+        status_since: None,
+    }
+}
+
+pub(crate) fn link(link: Link) -> pb::Link {
+    pb::Link {
+        title: link.title,
+        target: Some(match link.target {
+            Target::Url(url) => pb::link::Target::Url(url),
+            Target::AccountId(id) => pb::link::Target::AccountId(id.to_string()),
+        }),
+    }
+}
+
+pub(crate) fn custom((key, value): (String, Value<String>)) -> pb::CustomValue {
+    use pb::custom_value::Value as Api;
+    let value = match value {
+        Value::Text(text) => Api::Text(text),
+        Value::Number(number) => Api::Number(number.to_string()),
+        Value::Date(date) => Api::Date(date.to_string()),
+        Value::YesNo(yes) => Api::Yes(yes),
+        Value::Choice(key) => Api::Choice(key),
+        Value::Money(money) => Api::Money(common::Money {
+            minor_units: money.minor_units,
+            currency: money.currency,
+        }),
+        Value::Unknown => Api::Unknown(true),
+        Value::Empty => Api::Empty(true),
+    };
+    pb::CustomValue {
+        key,
+        value: Some(value),
     }
 }
 

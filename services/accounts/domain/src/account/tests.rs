@@ -35,6 +35,7 @@ fn registration(owner: Option<Owner>) -> Registration {
         card: vector(),
         owner,
         registered_at: at("2025-06-16T09:00:00Z"),
+        status: None,
     }
 }
 
@@ -45,6 +46,7 @@ fn registered(owner: Option<Owner>) -> Event {
         owner_id: owner.map(|owner| owner.id),
         owner_group_id: owner.and_then(|owner| owner.group_id),
         registered_at: at("2025-06-16T09:00:00Z"),
+        status: None,
     })
 }
 
@@ -305,6 +307,7 @@ fn an_erased_card_can_still_be_worked_with() {
         owner_id: Some(owner("s-11").id),
         owner_group_id: None,
         registered_at: at("2025-06-16T09:00:00Z"),
+        status: None,
     });
     given::<Account>([erased.clone()])
         .when(transfer_to("s-12", None))
@@ -467,4 +470,32 @@ fn an_order_number_is_used_once() {
     };
     assert_eq!(Account::reservations(&ordered("З-0001")), [taken]);
     assert_eq!(Account::reservations(&registered(None)), []);
+}
+
+fn status(from: Option<&str>, to: &str) -> Event {
+    Event::StatusChanged(StatusChanged {
+        from: from.map(ToOwned::to_owned),
+        to: to.to_owned(),
+        reason: "по звонку".to_owned(),
+    })
+}
+
+#[test]
+fn every_change_of_status_is_recorded_once() {
+    let change = |to: &str| Command::ChangeStatus {
+        to: to.to_owned(),
+        reason: "по звонку".to_owned(),
+    };
+    given::<Account>([registered(None)])
+        .when(change("contacted"))
+        .then([status(None, "contacted")]);
+    given::<Account>([registered(None), status(None, "contacted")])
+        .when(change("refused"))
+        .then([status(Some("contacted"), "refused")]);
+    given::<Account>([registered(None), status(None, "contacted")])
+        .when(change("contacted"))
+        .then_nothing();
+    given::<Account>([])
+        .when(change("contacted"))
+        .then_rejected(Rejection::Unknown);
 }

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use accounts_domain::{account::Account, group::SalesGroup, staff::StaffMember};
+use accounts_domain::{
+    account::Account, catalogue::Catalogue, group::SalesGroup, staff::StaffMember,
+};
 use es::golden::{family, faults};
 
 #[test]
@@ -12,6 +14,7 @@ fn every_stored_form_still_reads() {
         &folder,
         &[
             family::<Account>(),
+            family::<Catalogue>(),
             family::<SalesGroup>(),
             family::<StaffMember>(),
         ],

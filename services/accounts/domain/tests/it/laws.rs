@@ -3,13 +3,23 @@
 
 use accounts_domain::{
     account::{self, Account, Order, Owner, Points, Registration},
-    card::{Card, Changes},
+    card::{
+        Card, Changes,
+        extras::{ExtraChanges, Extras, Link, Standard, Target},
+    },
+    catalogue::{self, Catalogue, Entry, List},
+    field::{Decimal, Field, Kind, Value},
     group::{self, SalesGroup},
     staff::{self, Credentials, Newcomer, StaffMember},
 };
 use chrono::{DateTime, NaiveDate, Utc};
 use es::Aggregate;
-use proptest::{collection::vec, option, prelude::*, sample::select};
+use proptest::{
+    collection::{btree_map, btree_set, vec},
+    option,
+    prelude::*,
+    sample::select,
+};
 use vocabulary::{AccountId, Email, GroupId, Money, OrderId, PhoneNumber, Role, StaffId};
 
 fn check<A: Aggregate>(commands: Vec<A::Command>) {
@@ -49,6 +59,11 @@ proptest! {
     #[test]
     fn groups_obey(commands in vec(group_command(), 0..8)) {
         check::<SalesGroup>(commands);
+    }
+
+    #[test]
+    fn catalogues_obey(commands in vec(catalogue_command(), 0..16)) {
+        check::<Catalogue>(commands);
     }
 
     #[test]
@@ -153,13 +168,20 @@ fn emails() -> impl Strategy<Value = Vec<Email>> {
 }
 
 fn card() -> impl Strategy<Value = Card> {
-    (text(), phones(), emails(), text(), text()).prop_map(
-        |(name, phones, emails, city, address)| Card {
+    (text(), phones(), emails(), text(), text(), extra_changes()).prop_map(
+        |(name, phones, emails, city, address, extras)| Card {
             name,
             phones,
             emails,
             city,
             address,
+            extras: Extras {
+                rubrics: extras.rubrics.unwrap_or_default(),
+                links: extras.links.unwrap_or_default(),
+                custom: extras.custom,
+                unknown: extras.unknown,
+                catalogue_version: extras.catalogue_version,
+            },
             ..Card::default()
         },
     )
@@ -172,15 +194,95 @@ fn changes() -> impl Strategy<Value = Changes> {
         option::of(emails()),
         option::of(text()),
         option::of(text()),
+        extra_changes(),
     )
-        .prop_map(|(name, phones, emails, city, address)| Changes {
+        .prop_map(|(name, phones, emails, city, address, extras)| Changes {
             name,
             phones,
             emails,
             city,
             address,
+            extras,
             ..Changes::default()
         })
+}
+
+fn key() -> impl Strategy<Value = String> {
+    select(vec!["a", "b"]).prop_map(ToOwned::to_owned)
+}
+
+fn value() -> impl Strategy<Value = Value<String>> {
+    prop_oneof![
+        text().prop_map(Value::Text),
+        any::<bool>().prop_map(Value::YesNo),
+        key().prop_map(Value::Choice),
+        "[0-9]{1,3}".prop_map(|text| Decimal::parse(&text).map_or(Value::Empty, Value::Number)),
+        Just(Value::Unknown),
+        Just(Value::Empty),
+    ]
+}
+
+fn extra_changes() -> impl Strategy<Value = ExtraChanges> {
+    let link = text().prop_map(|title| Link {
+        target: Target::Url(format!("https://{title}.example")),
+        title,
+    });
+    (
+        option::of(vec(key(), 0..3)),
+        option::of(vec(link, 0..2)),
+        btree_map(key(), value(), 0..3),
+        btree_set(select(&Standard::ALL[..]), 0..3),
+        0..3_i64,
+    )
+        .prop_map(
+            |(rubrics, links, custom, unknown, catalogue_version)| ExtraChanges {
+                rubrics,
+                links,
+                custom,
+                unknown,
+                catalogue_version,
+            },
+        )
+}
+
+fn entries() -> impl Strategy<Value = Vec<Entry>> {
+    vec((key(), text()), 0..2).prop_map(|entries| {
+        let entries = entries.into_iter();
+        entries.map(|(key, name)| Entry::new(&key, &name)).collect()
+    })
+}
+
+fn catalogue_command() -> impl Strategy<Value = catalogue::Command> {
+    use catalogue::Command;
+    let list = || select(vec![List::Status, List::Source, List::Rubric]);
+    let kind = select(vec![Kind::Text, Kind::Choice]);
+    let field = (
+        key(),
+        text(),
+        kind,
+        entries(),
+        any::<(bool, bool)>(),
+        0..4_u32,
+    )
+        .prop_map(
+            |(key, name, kind, choices, (required, searchable), version)| Field {
+                key,
+                version,
+                name,
+                kind,
+                choices,
+                required,
+                searchable,
+                override_reason: None,
+            },
+        );
+    prop_oneof![
+        Just(Command::Open),
+        (list(), entries()).prop_map(|(list, entries)| Command::Publish { list, entries }),
+        (list(), key()).prop_map(|(list, key)| Command::Withdraw { list, key }),
+        field.prop_map(Command::PublishField),
+        key().prop_map(|key| Command::WithdrawField { key }),
+    ]
 }
 
 fn owner() -> impl Strategy<Value = Owner> {
@@ -196,13 +298,16 @@ fn account_command() -> impl Strategy<Value = account::Command> {
     let id = AccountId::of_external("acc-1001");
     prop_oneof![
         3 => (card(), option::of(owner()), instant()).prop_map(move |(card, owner, registered_at)| {
-            Command::Register(Registration { id, external_id: None, card, owner, registered_at })
+            Command::Register(Registration {
+                id, external_id: None, card, owner, registered_at, status: None,
+            })
         }),
         1 => changes().prop_map(move |changes| Command::ChangeDetails { id, changes }),
         1 => (phones(), emails()).prop_map(move |(phones, emails)| {
             Command::Forget { id, points: Points { phones, emails } }
         }),
         1 => vec(text(), 0..2).prop_map(|stop_list| Command::Erase { stop_list }),
+        1 => (key(), text()).prop_map(|(to, reason)| Command::ChangeStatus { to, reason }),
         1 => owner().prop_map(|to| Command::AssignOwner { to }),
         1 => (option::of(staff_id()), owner(), text())
             .prop_map(|(from, to, reason)| Command::Transfer { from, to, reason }),

@@ -4,7 +4,11 @@ use accounts_domain::card::{Card, Changes};
 use api::accounts::{self as pb, ChangeAccountDetailsRequest};
 use kit::Violations;
 
-use crate::wire::{MAX_NAME, MAX_TEXT};
+use super::extras;
+use crate::{
+    catalogue::Known,
+    wire::{MAX_NAME, MAX_TEXT},
+};
 
 /// The longest names of towns, trades and the like.
 pub(crate) const MAX_PLACE: usize = 200;
@@ -14,9 +18,9 @@ pub(crate) const MAX_PLACE: usize = 200;
     clippy::needless_pass_by_value,
     reason = "takes what the request carries and is done with it"
 )]
-pub(super) fn card(v: &mut Violations, card: pb::Card) -> Card {
+pub(super) fn card(v: &mut Violations, known: &Known, card: pb::Card) -> Card {
     v.within("card", |v| {
-        let new = Card {
+        let mut new = Card {
             name: v.required_line("name", &card.name, MAX_NAME),
             kind: v.line("type", &card.r#type, MAX_PLACE),
             phones: v.phones("phones", &card.phones),
@@ -26,8 +30,10 @@ pub(super) fn card(v: &mut Violations, card: pb::Card) -> Card {
             address: v.line("address", &card.address, MAX_TEXT),
             industry: v.line("industry", &card.industry, MAX_PLACE),
             project: v.line("project", &card.project, MAX_PLACE),
-            source: v.line("source", &card.source, MAX_PLACE),
+            source: extras::source(v, known, &card.source),
+            ..Card::default()
         };
+        new.extras = extras::of_card(v, known, &card, &new);
         if card.phones.is_empty() && card.emails.is_empty() {
             phone_or_email(v, "phones", "emails");
         }
@@ -43,23 +49,26 @@ pub(crate) fn phone_or_email(v: &mut Violations, phones: &str, emails: &str) {
 }
 
 /// The new values of a correction; what is absent stays.
-pub(super) fn changes(v: &mut Violations, req: &ChangeAccountDetailsRequest) -> Changes {
+pub(super) fn changes(
+    v: &mut Violations,
+    known: &Known,
+    req: &ChangeAccountDetailsRequest,
+) -> Changes {
     let mut line = |field, text: &Option<String>, max| {
         let text = text.as_deref()?;
         Some(v.line(field, text, max))
     };
     let mut changes = Changes {
-        name: None,
         kind: line("type", &req.r#type, MAX_PLACE),
-        phones: None,
-        emails: None,
         city: line("city", &req.city, MAX_PLACE),
         region: line("region", &req.region, MAX_PLACE),
         address: line("address", &req.address, MAX_TEXT),
         industry: line("industry", &req.industry, MAX_PLACE),
         project: line("project", &req.project, MAX_PLACE),
-        source: line("source", &req.source, MAX_PLACE),
+        ..Changes::default()
     };
+    let source = req.source.as_deref();
+    changes.source = source.map(|source| extras::source(v, known, source));
     changes.name = req
         .name
         .as_deref()
@@ -72,5 +81,6 @@ pub(super) fn changes(v: &mut Violations, req: &ChangeAccountDetailsRequest) -> 
         .emails
         .as_ref()
         .map(|list| v.emails("emails", &list.emails));
+    changes.extras = extras::of_changes(v, known, req, &changes);
     changes
 }

@@ -11,14 +11,15 @@ use es_postgres::Outcome;
 use kit::{AppError, Ctx, Service, Violations};
 use vocabulary::{AccountId, Money, OrderId, Role};
 
-use super::cards;
+use super::{cards, extras};
 use crate::{
+    catalogue::Known,
     owners,
     wire::{MAX_ID, MAX_TEXT, caught_up, checked},
 };
 
 /// A command on an account that the caller sees as of now, whatever the views have missed so far.
-async fn execute(
+pub(crate) async fn execute(
     service: &Service,
     ctx: &Ctx,
     id: AccountId,
@@ -31,20 +32,26 @@ async fn execute(
         .await?)
 }
 
-async fn check_visible(service: &Service, ctx: &Ctx, id: AccountId) -> Result<(), AppError> {
+pub(crate) async fn check_visible(
+    service: &Service,
+    ctx: &Ctx,
+    id: AccountId,
+) -> Result<(), AppError> {
     caught_up(service).await?;
     service.visible_account(ctx, id).await.map(drop)
 }
 
 pub(super) async fn register_prospect(
     service: &Service,
+    known: &Known,
     ctx: &Ctx,
     req: RegisterProspectRequest,
 ) -> Result<RegisterProspectResponse, AppError> {
     let mut v = Violations::new();
     let external_id = v.line("external_id", &req.external_id, MAX_ID);
     let external_id = Some(external_id).filter(|text| !text.is_empty());
-    let card = cards::card(&mut v, req.card.unwrap_or_default());
+    let card = cards::card(&mut v, known, req.card.unwrap_or_default());
+    extras::check_linked(service, ctx, &mut v, "card.", &card.extras.links).await?;
     let named = v.optional_id("owner_id", &req.owner_id);
     let owner = owners::candidate(service, &mut v, "owner_id", named).await?;
     let stopped = service.stopped(&card.phones, &card.emails).await?;
@@ -70,6 +77,7 @@ pub(super) async fn register_prospect(
         card,
         owner,
         registered_at: ctx.now,
+        status: known.state.first_status().map(|entry| entry.key.clone()),
     });
     let outcome = if fresh {
         let context = ctx.command();
@@ -88,12 +96,15 @@ pub(super) async fn register_prospect(
 
 pub(super) async fn change_details(
     service: &Service,
+    known: &Known,
     ctx: Ctx,
     req: ChangeAccountDetailsRequest,
 ) -> Result<ChangeAccountDetailsResponse, AppError> {
     let mut v = Violations::new();
     let id = v.id("account_id", &req.account_id);
-    let changes = cards::changes(&mut v, &req);
+    let changes = cards::changes(&mut v, known, &req);
+    let links = changes.extras.links.as_deref().unwrap_or_default();
+    extras::check_linked(service, &ctx, &mut v, "", links).await?;
     if req.expected_version < 0 {
         v.add("expected_version", "must not be negative");
     }

@@ -15,7 +15,8 @@ use vocabulary::{AccountId, Email, PhoneNumber, Role, StaffId, normalise, parse_
 
 use super::{Fate, check_size, refusal, row_of};
 use crate::{
-    accounts::{MAX_PLACE, phone_or_email},
+    accounts::{MAX_PLACE, extras, phone_or_email},
+    catalogue::Known,
     owners::{self, NOT_AN_OWNER},
     views::companies::{self, Holder},
     wire::{MAX_ID, MAX_NAME, MAX_TEXT, caught_up},
@@ -23,6 +24,7 @@ use crate::{
 
 pub(crate) async fn run(
     service: &Service,
+    known: &Known,
     ctx: &Ctx,
     req: ImportAccountsRequest,
 ) -> Result<ImportAccountsResponse, AppError> {
@@ -31,7 +33,7 @@ pub(crate) async fn run(
     let directory = service.directory.snapshot();
     let numbers: Vec<_> = req.rows.iter().map(|row| row.row).collect();
     let rows = req.rows.into_iter();
-    let read: Vec<_> = rows.map(|row| read(ctx, &directory, row)).collect();
+    let read: Vec<_> = rows.map(|row| read(ctx, known, &directory, row)).collect();
     let rows = unless_stopped(service, read).await?;
     let mut fates = Vec::with_capacity(rows.len());
     let mut commands = Vec::new();
@@ -101,10 +103,15 @@ async fn unless_stopped(
 }
 
 /// What a row says, and everything that is wrong with it.
-fn read(ctx: &Ctx, directory: &Snapshot, row: AccountRow) -> (Violations, Registration) {
+fn read(
+    ctx: &Ctx,
+    known: &Known,
+    directory: &Snapshot,
+    row: AccountRow,
+) -> (Violations, Registration) {
     let mut v = Violations::new();
     let external_id = v.required_line("external_id", &row.external_id, MAX_ID);
-    let card = card(&mut v, &row.card.unwrap_or_default());
+    let card = card(&mut v, known, &row.card.unwrap_or_default());
     let owner = owner(&mut v, ctx, directory, &row.owner);
     let registered_at = past(&mut v, "registered_at", &row.registered_at, ctx);
     let registration = Registration {
@@ -113,11 +120,12 @@ fn read(ctx: &Ctx, directory: &Snapshot, row: AccountRow) -> (Violations, Regist
         card,
         owner: owner.map(|id| owners::owner_in(directory, id, registered_at)),
         registered_at,
+        status: known.state.first_status().map(|entry| entry.key.clone()),
     };
     (v, registration)
 }
 
-fn card(v: &mut Violations, card: &api::accounts::Card) -> Card {
+fn card(v: &mut Violations, known: &Known, card: &api::accounts::Card) -> Card {
     let phones = points(v, "phone", &card.phones, PhoneNumber::parse);
     let emails = points(v, "email", &card.emails, Email::parse);
     if filled(&card.phones).next().is_none() && filled(&card.emails).next().is_none() {
@@ -133,7 +141,9 @@ fn card(v: &mut Violations, card: &api::accounts::Card) -> Card {
         address: v.line("address", &card.address, MAX_TEXT),
         industry: v.line("industry", &card.industry, MAX_PLACE),
         project: v.line("project", &card.project, MAX_PLACE),
-        source: v.line("source", &card.source, MAX_PLACE),
+        source: extras::source(v, known, &card.source),
+        // A directory knows nothing of what an office has agreed on for itself.
+        extras: extras::all_unknown(known),
     }
 }
 

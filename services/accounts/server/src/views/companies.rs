@@ -1,5 +1,6 @@
 //! Companies as lists and cards show them, and their orders.
 
+mod extras;
 mod row;
 mod search;
 
@@ -15,7 +16,7 @@ use uuid::Uuid;
 use vocabulary::{AccountId, OrderId, PhoneNumber, StaffId};
 
 pub(crate) use row::Company;
-pub(crate) use search::{Filter, PageKey, count, page};
+pub(crate) use search::{Filter, PageKey, Wanted, count, page};
 
 pub(crate) struct Companies;
 
@@ -60,14 +61,23 @@ impl Projection for Companies {
             owner_id uuid,
             registered_at timestamptz not null,
             version bigint not null,
-            erased boolean not null default false
+            erased boolean not null default false,
+            status text,
+            extras jsonb not null default '{}'
         );
-        alter table companies add column if not exists erased boolean not null default false;
+        alter table companies
+            add column if not exists erased boolean not null default false,
+            add column if not exists status text,
+            add column if not exists extras jsonb not null default '{}';
         create index if not exists companies_by_name on companies (name_sort, account_id);
         create index if not exists companies_of_owner on companies (owner_id, name_sort, account_id);
         create index if not exists companies_of_city on companies (city_folded);
         create index if not exists companies_of_region on companies (region_folded);
         create index if not exists companies_of_kind on companies (kind_folded);
+        create index if not exists companies_of_status on companies (status);
+        create index if not exists companies_of_source on companies (source);
+        create index if not exists companies_by_extras
+            on companies using gin (extras jsonb_path_ops);
         do $$
         begin
             if exists (select from pg_extension where extname = 'pg_trgm') then
@@ -136,7 +146,8 @@ impl Projection for Companies {
                 | Event::Erased(_) => {
                     rephoned.insert(id);
                 }
-                Event::OwnerAssigned(_)
+                Event::StatusChanged(_)
+                | Event::OwnerAssigned(_)
                 | Event::OwnershipTransferred(_)
                 | Event::ReturnedToPool(_)
                 | Event::ConvertedToClient(_) => {}

@@ -4,3 +4,4 @@ pub(crate) mod companies;
 pub(crate) mod open_tasks;
 pub(crate) mod ownership;
 pub(crate) mod people;
+pub(crate) mod statuses;

@@ -92,6 +92,7 @@ fn change(event: &Event) -> (bool, Option<StaffId>) {
         Event::DetailsChanged(_)
         | Event::CardSealedAnew(_)
         | Event::Erased(_)
+        | Event::StatusChanged(_)
         | Event::OrderRegistered(_)
         | Event::ConvertedToClient(_)
         | Event::OrderCancelled(_) => (false, None),

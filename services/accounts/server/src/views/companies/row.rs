@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use vocabulary::fold_for_search;
 
+use super::extras::Extras;
 use crate::collation::sort_key;
 
 /// A company as its table holds it; it goes in and out as JSON, a whole batch in one parameter.
@@ -37,6 +38,9 @@ pub(crate) struct Company {
     pub(crate) version: i64,
     #[serde(default)]
     pub(crate) erased: bool,
+    pub(crate) status: Option<String>,
+    #[serde(default)]
+    pub(crate) extras: Extras,
 }
 
 impl Company {
@@ -56,11 +60,13 @@ impl Company {
                 self.external_id.clone_from(&registered.external_id);
                 self.owner_id = registered.owner_id.map(|owner| owner.0);
                 self.registered_at = registered.registered_at;
+                self.status.clone_from(&registered.status);
                 self.change(&registered.details);
             }
             Event::DetailsChanged(details) => self.change(details),
             Event::CardSealedAnew(sealed) => self.change(&sealed.details),
             Event::Erased(_) => self.erase(),
+            Event::StatusChanged(changed) => self.status = Some(changed.to.clone()),
             Event::OwnerAssigned(assigned) => self.owner_id = Some(assigned.owner_id.0),
             Event::OwnershipTransferred(transferred) => {
                 self.owner_id = Some(transferred.to_owner_id.0);
@@ -102,6 +108,7 @@ impl Company {
         set(&mut self.industry, details.industry.as_ref());
         set(&mut self.project, details.project.as_ref());
         set(&mut self.source, details.source.as_ref());
+        self.extras.change(&details.extras, &details.given());
     }
 
     /// What is left says that there was a company.
@@ -111,6 +118,7 @@ impl Company {
         self.phone_digits.clear();
         self.emails.clear();
         self.address.clear();
+        self.extras.erase();
         self.erased = true;
     }
 

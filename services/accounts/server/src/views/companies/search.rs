@@ -4,6 +4,10 @@
 //! are read in order; what passes for few is found by its own index and then sorted. So a bounded
 //! stretch of the order is tried first, and only what is rare goes on to the indexes.
 
+use std::collections::BTreeMap;
+
+use accounts_domain::field::Value;
+use serde::Serialize;
 use sqlx::{PgPool, Postgres, QueryBuilder, types::Json};
 use uuid::Uuid;
 use vocabulary::{PhoneNumber, StaffId, fold_for_search};
@@ -29,6 +33,19 @@ pub(crate) struct Filter {
     pub(crate) city: String,
     pub(crate) region: String,
     pub(crate) kind: String,
+    /// Keys of the catalogue.
+    pub(crate) status: String,
+    pub(crate) source: String,
+    pub(crate) extras: Wanted,
+}
+
+/// Of what a card has beside the fields of every card, what must be there: a part of that column.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub(crate) struct Wanted {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) rubrics: Vec<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) custom: BTreeMap<String, Value<String>>,
 }
 
 /// The last row of a page: where its name sorts, and its id.
@@ -134,8 +151,17 @@ impl Filter {
     }
 
     fn names_owners_only(&self) -> bool {
-        let texts = [&self.query, &self.city, &self.region, &self.kind];
-        self.client.is_none() && texts.iter().all(|text| text.trim().is_empty())
+        let texts = [
+            &self.query,
+            &self.city,
+            &self.region,
+            &self.kind,
+            &self.status,
+            &self.source,
+        ];
+        self.client.is_none()
+            && self.extras == Wanted::default()
+            && texts.iter().all(|text| text.trim().is_empty())
     }
 
     /// What the index that gives the order knows.
@@ -172,6 +198,16 @@ impl Filter {
                 query.push(format_args!(" and {column} = "));
                 query.push_bind(fold_for_search(text));
             }
+        }
+        for (column, key) in [("status", &self.status), ("source", &self.source)] {
+            if !key.is_empty() {
+                query.push(format_args!(" and {column} = "));
+                query.push_bind(key.clone());
+            }
+        }
+        if self.extras != Wanted::default() {
+            query.push(" and extras @> ");
+            query.push_bind(Json(self.extras.clone()));
         }
         text.push(query);
     }
@@ -320,6 +356,11 @@ mod tests {
             query: "вектор строй".to_owned(),
             in_pool: true,
             city: "Миасс".to_owned(),
+            source: "cold_call".to_owned(),
+            extras: Wanted {
+                rubrics: vec!["dealers".to_owned()],
+                ..Wanted::default()
+            },
             ..Filter::default()
         };
         let mut query = QueryBuilder::new("");
@@ -328,7 +369,8 @@ mod tests {
         assert_eq!(
             query.sql().as_str(),
             " and owner_id = any($1) and owner_id is null and client = $2 and city_folded = $3 \
-             and ((true and name_folded like $4 and name_folded like $5))"
+             and source = $4 and extras @> $5 \
+             and ((true and name_folded like $6 and name_folded like $7))"
         );
     }
 }

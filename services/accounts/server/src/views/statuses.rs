@@ -1,0 +1,137 @@
+//! Which status an account has had, since when and by whom. Nothing in it ever changes: a stay ends
+//! where the next one begins.
+
+use accounts_domain::account::{Account, Event};
+use chrono::{DateTime, Utc};
+use es::{Actor, Aggregate, Recorded};
+use es_postgres::projection::{ApplyError, Projection};
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+use vocabulary::AccountId;
+
+pub(crate) struct Statuses;
+
+/// One stay in a status.
+#[derive(Debug, sqlx::FromRow)]
+pub(crate) struct Stay {
+    pub(crate) status: String,
+    pub(crate) from_at: DateTime<Utc>,
+    /// `None`: still.
+    pub(crate) to_at: Option<DateTime<Utc>>,
+    pub(crate) changed_by: Option<Uuid>,
+    pub(crate) reason: String,
+}
+
+#[derive(Default)]
+struct Columns {
+    account_id: Vec<Uuid>,
+    version: Vec<i64>,
+    status: Vec<String>,
+    from_at: Vec<DateTime<Utc>>,
+    changed_by: Vec<Option<Uuid>>,
+    reason: Vec<String>,
+}
+
+impl Columns {
+    fn push(&mut self, recorded: &Recorded, status: String, reason: String) {
+        self.account_id.push(recorded.stream.id);
+        self.version.push(recorded.version);
+        self.status.push(status);
+        self.from_at.push(recorded.occurred_at);
+        self.changed_by.push(match recorded.metadata.actor {
+            Actor::Staff(id) => Some(id),
+            Actor::Gateway(_) | Actor::Policy(_) | Actor::System => None,
+        });
+        self.reason.push(reason);
+    }
+}
+
+impl Projection for Statuses {
+    const NAME: &'static str = "statuses";
+    const SOURCES: &'static [&'static str] = &["accounts"];
+    const SCHEMA: &'static str = "
+        create table if not exists stays (
+            account_id uuid not null,
+            version bigint not null,
+            status text not null,
+            from_at timestamptz not null,
+            changed_by uuid,
+            reason text not null,
+            primary key (account_id, version)
+        );
+    ";
+
+    async fn apply(
+        &self,
+        tx: &mut PgConnection,
+        _source: &str,
+        events: &[Recorded],
+    ) -> Result<(), ApplyError> {
+        let mut columns = Columns::default();
+        for recorded in events {
+            if recorded.stream.category != Account::CATEGORY {
+                continue;
+            }
+            match recorded.decode()? {
+                Event::ProspectRegistered(registered) => {
+                    if let Some(status) = registered.status {
+                        columns.push(recorded, status, String::new());
+                    }
+                }
+                Event::StatusChanged(changed) => {
+                    columns.push(recorded, changed.to, changed.reason);
+                }
+                Event::DetailsChanged(_)
+                | Event::CardSealedAnew(_)
+                | Event::Erased(_)
+                | Event::OwnerAssigned(_)
+                | Event::OwnershipTransferred(_)
+                | Event::ReturnedToPool(_)
+                | Event::OrderRegistered(_)
+                | Event::ConvertedToClient(_)
+                | Event::OrderCancelled(_) => {}
+            }
+        }
+        if columns.account_id.is_empty() {
+            return Ok(());
+        }
+        sqlx::query(
+            "insert into stays (account_id, version, status, from_at, changed_by, reason)
+             select * from unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[],
+                                  $5::uuid[], $6::text[])",
+        )
+        .bind(columns.account_id)
+        .bind(columns.version)
+        .bind(columns.status)
+        .bind(columns.from_at)
+        .bind(columns.changed_by)
+        .bind(columns.reason)
+        .execute(tx)
+        .await?;
+        Ok(())
+    }
+}
+
+/// All stays of an account, oldest first.
+pub(crate) async fn history(pool: &PgPool, id: AccountId) -> Result<Vec<Stay>, sqlx::Error> {
+    sqlx::query_as(
+        "select status, from_at, lead(from_at) over (order by version) as to_at, changed_by, reason
+         from statuses.stays where account_id = $1 order by version",
+    )
+    .bind(id.0)
+    .fetch_all(pool)
+    .await
+}
+
+/// Since when an account has the status that it has.
+pub(crate) async fn since(
+    pool: &PgPool,
+    id: AccountId,
+) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
+    sqlx::query_scalar(
+        "select from_at from statuses.stays where account_id = $1 order by version desc limit 1",
+    )
+    .bind(id.0)
+    .fetch_optional(pool)
+    .await
+}
