@@ -48,6 +48,8 @@ pub(crate) type KeyRing = HashMap<Subject, Option<DataKey>>;
 pub(crate) enum Claim {
     Take { key: [u8; 32], kind: &'static str },
     Release { key: [u8; 32] },
+    ReleaseAll { kind: &'static str },
+    Vacant { key: [u8; 32], kind: &'static str },
 }
 
 const CACHED_SUBJECTS: u64 = 16_384;
@@ -83,6 +85,11 @@ impl Keys {
             },
             Reservation::Release { kind, name } => Claim::Release {
                 key: self.name(kind, name),
+            },
+            Reservation::ReleaseAll { kind } => Claim::ReleaseAll { kind },
+            Reservation::Vacant { kind, name } => Claim::Vacant {
+                key: self.name(kind, name),
+                kind,
             },
         }
     }

@@ -21,6 +21,10 @@ pub(crate) enum Event {
     LoginGiven { login: String },
     #[serde(rename = "card.login_withdrawn")]
     LoginWithdrawn { login: String },
+    #[serde(rename = "card.logins_withdrawn")]
+    LoginsWithdrawn { reason: String },
+    #[serde(rename = "card.closed_for")]
+    ClosedFor { login: String },
     #[serde(rename = "card.noted")]
     Noted { text: String },
 }
@@ -33,6 +37,10 @@ pub(crate) enum Command {
     },
     GiveLogin(&'static str),
     WithdrawLogin,
+    /// Without knowing their names.
+    WithdrawLogins,
+    /// Only while nobody has this login.
+    CloseFor(&'static str),
     /// Nothing when it is the last note already.
     Note(String),
     Rename {
@@ -84,6 +92,12 @@ impl Aggregate for Card {
                 .map(|login| Event::LoginWithdrawn { login })
                 .into_iter()
                 .collect(),
+            Command::WithdrawLogins => vec![Event::LoginsWithdrawn {
+                reason: "forgotten".to_owned(),
+            }],
+            Command::CloseFor(login) => vec![Event::ClosedFor {
+                login: login.to_owned(),
+            }],
             Command::Note(_) if state.notes.len() >= 5_000 => return Err(Full),
             Command::Note(text) if state.notes.last() == Some(&text) => vec![],
             Command::Note(text) => vec![Event::Noted { text }],
@@ -100,7 +114,8 @@ impl Aggregate for Card {
         match event {
             Event::Opened { name } => state.name = Some(name.clone()),
             Event::LoginGiven { login } => state.login = Some(login.clone()),
-            Event::LoginWithdrawn { .. } => state.login = None,
+            Event::LoginWithdrawn { .. } | Event::LoginsWithdrawn { .. } => state.login = None,
+            Event::ClosedFor { .. } => {}
             Event::Noted { text } => state.notes.push(text.clone()),
         }
         state
@@ -113,6 +128,11 @@ impl Aggregate for Card {
                 name: login.clone(),
             }],
             Event::LoginWithdrawn { login } => vec![Reservation::Release {
+                kind: "login",
+                name: login.clone(),
+            }],
+            Event::LoginsWithdrawn { .. } => vec![Reservation::ReleaseAll { kind: "login" }],
+            Event::ClosedFor { login } => vec![Reservation::Vacant {
                 kind: "login",
                 name: login.clone(),
             }],
