@@ -51,6 +51,8 @@ ids! {
     OrderId = "order";
     /// A contact person.
     PersonId = "person";
+    /// A list of prospects.
+    ProspectListId = "prospect_list";
     /// A reminder of one task for one person.
     ReminderId = "reminder";
     /// A member of staff.

@@ -1,5 +1,8 @@
 //! A company: a prospect until its first order, then a client for ever; owned by at most one
-//! member of staff, else in the pool.
+//! member of staff, else in the pool, where one at a time may claim it.
+
+mod claim;
+mod merge;
 
 use std::collections::BTreeMap;
 
@@ -7,6 +10,11 @@ use chrono::{DateTime, Utc};
 use es::{Aggregate, Kind, Reservation, Violation};
 use serde::{Deserialize, Serialize};
 use vocabulary::{AccountId, GroupId, Money, OrderId, StaffId};
+
+pub use claim::{
+    Claim, ClaimExpired, ClaimGranted, ClaimNumbersChanged, ClaimReleased, ClaimRenewed,
+};
+pub use merge::{Merge, Merged, Unmerged};
 
 use crate::card::{Card, Changes, Details};
 
@@ -31,6 +39,20 @@ pub enum Event {
     ConvertedToClient(ConvertedToClient),
     #[serde(rename = "account.order_cancelled")]
     OrderCancelled(OrderCancelled),
+    #[serde(rename = "account.claim_granted")]
+    ClaimGranted(ClaimGranted),
+    #[serde(rename = "account.claim_renewed")]
+    ClaimRenewed(ClaimRenewed),
+    #[serde(rename = "account.claim_numbers_changed")]
+    ClaimNumbersChanged(ClaimNumbersChanged),
+    #[serde(rename = "account.claim_released")]
+    ClaimReleased(ClaimReleased),
+    #[serde(rename = "account.claim_expired")]
+    ClaimExpired(ClaimExpired),
+    #[serde(rename = "account.merged")]
+    Merged(Merged),
+    #[serde(rename = "account.unmerged")]
+    Unmerged(Unmerged),
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -103,6 +125,9 @@ pub struct State {
     pub owner_id: Option<StaffId>,
     pub client: bool,
     pub orders: BTreeMap<OrderId, OrderStanding>,
+    pub claim: Option<Claim>,
+    /// The account that answers for this one.
+    pub merged_into: Option<AccountId>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,6 +146,7 @@ pub enum Command {
     /// Out of the pool.
     AssignOwner {
         to: Owner,
+        now: DateTime<Utc>,
     },
     Transfer {
         /// Who is meant to hand over; an account of somebody else stays.
@@ -135,6 +161,35 @@ pub enum Command {
     CancelOrder {
         order_id: OrderId,
         reason: String,
+    },
+    Claim {
+        by: Owner,
+        now: DateTime<Utc>,
+        until: DateTime<Utc>,
+    },
+    RenewClaim {
+        by: StaffId,
+        now: DateTime<Utc>,
+        until: DateTime<Utc>,
+    },
+    ReleaseClaim {
+        /// Whose claim is meant.
+        holder: StaffId,
+        now: DateTime<Utc>,
+    },
+    /// Says that a claim is over, if it is.
+    ExpireClaim {
+        now: DateTime<Utc>,
+    },
+    /// Somebody has logged an interaction.
+    FirstContact {
+        by: StaffId,
+        logged_at: DateTime<Utc>,
+    },
+    Merge(Merge),
+    Unmerge {
+        reason: String,
+        owner_left: bool,
     },
 }
 
@@ -180,6 +235,18 @@ pub enum Rejection {
     OwnerChanged,
     #[error("there is no such order")]
     OrderUnknown,
+    #[error("claimed until {}", until.format("%FT%TZ"))]
+    Claimed { until: DateTime<Utc> },
+    #[error("the claim is over")]
+    ClaimOver,
+    #[error("the account is merged into another one")]
+    Merged { into: AccountId },
+    #[error("the account is merged into none")]
+    NotMerged,
+    #[error("an account cannot be merged with itself")]
+    MergedWithItself,
+    #[error("a client cannot be merged into a prospect, but the prospect into the client")]
+    ClientIntoProspect,
 }
 
 impl es::Rejection for Rejection {
@@ -188,7 +255,15 @@ impl es::Rejection for Rejection {
             Self::Unknown | Self::OrderUnknown => Kind::NotFound,
             Self::Exists => Kind::AlreadyExists,
             Self::Incomplete(_) => Kind::Invalid,
-            Self::InPool | Self::AlreadyOwned | Self::OwnerChanged => Kind::FailedPrecondition,
+            Self::InPool
+            | Self::AlreadyOwned
+            | Self::OwnerChanged
+            | Self::Claimed { .. }
+            | Self::ClaimOver
+            | Self::Merged { .. }
+            | Self::NotMerged
+            | Self::MergedWithItself
+            | Self::ClientIntoProspect => Kind::FailedPrecondition,
         }
     }
 
@@ -201,6 +276,12 @@ impl es::Rejection for Rejection {
             Self::AlreadyOwned => "ALREADY_OWNED",
             Self::OwnerChanged => "OWNER_CHANGED",
             Self::OrderUnknown => "ORDER_UNKNOWN",
+            Self::Claimed { .. } => "CLAIMED",
+            Self::ClaimOver => "CLAIM_OVER",
+            Self::Merged { .. } => "ACCOUNT_MERGED",
+            Self::NotMerged => "ACCOUNT_NOT_MERGED",
+            Self::MergedWithItself => "MERGED_WITH_ITSELF",
+            Self::ClientIntoProspect => "CLIENT_INTO_PROSPECT",
         }
     }
 
@@ -212,7 +293,13 @@ impl es::Rejection for Rejection {
             | Self::InPool
             | Self::AlreadyOwned
             | Self::OwnerChanged
-            | Self::OrderUnknown => Vec::new(),
+            | Self::OrderUnknown
+            | Self::Claimed { .. }
+            | Self::ClaimOver
+            | Self::Merged { .. }
+            | Self::NotMerged
+            | Self::MergedWithItself
+            | Self::ClientIntoProspect => Vec::new(),
         }
     }
 }
@@ -226,19 +313,17 @@ impl Aggregate for Account {
     const CATEGORY: &'static str = "account";
 
     fn decide(state: &State, command: Command) -> Result<Vec<Event>, Rejection> {
+        if let Some(into) = state.merged_into
+            && merge::concerns_survivor(&command)
+        {
+            return Err(Rejection::Merged { into });
+        }
         match (state.registered, command) {
             (false, Command::Register(registration)) => register(registration),
             (false, _) => Err(Rejection::Unknown),
             (true, Command::Register(_)) => Err(Rejection::Exists),
             (true, Command::ChangeDetails { id, changes }) => change_details(state, id, changes),
-            (true, Command::AssignOwner { to }) => match state.owner_id {
-                None => Ok(vec![Event::OwnerAssigned(OwnerAssigned {
-                    owner_id: to.id,
-                    owner_group_id: to.group_id,
-                })]),
-                Some(owner) if owner == to.id => Ok(Vec::new()),
-                Some(_) => Err(Rejection::AlreadyOwned),
-            },
+            (true, Command::AssignOwner { to, now }) => claim::assign_owner(state, to, now),
             (true, Command::Transfer { from, to, reason }) => transfer(state, from, to, reason),
             (true, Command::ReturnToPool { reason }) => Ok(state
                 .owner_id
@@ -262,6 +347,17 @@ impl Aggregate for Account {
                         })])
                     }
                 }
+            }
+            (true, Command::Claim { by, now, until }) => claim::claim(state, by, now, until),
+            (true, Command::RenewClaim { by, now, until }) => claim::renew(state, by, now, until),
+            (true, Command::ReleaseClaim { holder, now }) => claim::release(state, holder, now),
+            (true, Command::ExpireClaim { now }) => Ok(claim::expire(state, now)),
+            (true, Command::FirstContact { by, logged_at }) => {
+                Ok(claim::first_contact(state, by, logged_at))
+            }
+            (true, Command::Merge(command)) => merge::merge(state, command),
+            (true, Command::Unmerge { reason, owner_left }) => {
+                merge::unmerge(state, reason, owner_left)
             }
         }
     }
@@ -300,6 +396,19 @@ impl Aggregate for Account {
             Event::OrderCancelled(order) => {
                 with_order(state, order.order_id, OrderStanding::Cancelled)
             }
+            Event::ClaimGranted(event) => claim::granted(state, event),
+            Event::ClaimRenewed(event) => claim::renewed(state, event),
+            Event::ClaimNumbersChanged(_) => state,
+            Event::ClaimReleased(event) => claim::ended(state, event.released_at),
+            Event::ClaimExpired(event) => claim::ended(state, event.until),
+            Event::Merged(event) => State {
+                merged_into: Some(event.survivor_id),
+                ..state
+            },
+            Event::Unmerged(_) => State {
+                merged_into: None,
+                ..state
+            },
         }
     }
 
@@ -308,15 +417,23 @@ impl Aggregate for Account {
             Event::ProspectRegistered(registered) => Some(registered.registered_at),
             Event::OrderRegistered(order) => Some(order.ordered_at),
             Event::ConvertedToClient(converted) => Some(converted.converted_at),
+            Event::ClaimReleased(event) => Some(event.released_at),
+            Event::ClaimExpired(event) => Some(event.until),
             Event::DetailsChanged(_)
             | Event::OwnerAssigned(_)
             | Event::OwnershipTransferred(_)
             | Event::ReturnedToPool(_)
-            | Event::OrderCancelled(_) => None,
+            | Event::OrderCancelled(_)
+            | Event::ClaimGranted(_)
+            | Event::ClaimRenewed(_)
+            | Event::ClaimNumbersChanged(_)
+            | Event::Merged(_)
+            | Event::Unmerged(_) => None,
         }
     }
 
-    /// What the outside world calls one order is one order, on whichever account.
+    /// What the outside world calls one order is one order, on whichever account; so is a telephone
+    /// that somebody is about to call.
     fn reservations(event: &Event) -> Vec<Reservation> {
         match event {
             Event::OrderRegistered(order) => order
@@ -327,13 +444,21 @@ impl Aggregate for Account {
                     name: external_id.clone(),
                 })
                 .collect(),
+            Event::ClaimGranted(claim) => claim::locks(claim.phones.as_ref()),
+            Event::ClaimNumbersChanged(claim) => std::iter::once(claim::unlock())
+                .chain(claim::locks(claim.phones.as_ref()))
+                .collect(),
+            Event::ClaimReleased(_) | Event::ClaimExpired(_) => vec![claim::unlock()],
+            Event::Merged(merged) => merge::link(merged),
+            Event::Unmerged(_) => vec![merge::unlink()],
             Event::ProspectRegistered(_)
             | Event::DetailsChanged(_)
             | Event::OwnerAssigned(_)
             | Event::OwnershipTransferred(_)
             | Event::ReturnedToPool(_)
             | Event::ConvertedToClient(_)
-            | Event::OrderCancelled(_) => Vec::new(),
+            | Event::OrderCancelled(_)
+            | Event::ClaimRenewed(_) => Vec::new(),
         }
     }
 }
@@ -368,7 +493,9 @@ fn change_details(now: &State, id: AccountId, changes: Changes) -> Result<Vec<Ev
         return Ok(Vec::new());
     }
     complete(&now.details.clone().changed_by(&differing))?;
-    Ok(vec![Event::DetailsChanged(differing)])
+    let follows = claim::follow_numbers(now, differing.phones.as_ref());
+    let changed = Event::DetailsChanged(differing);
+    Ok(std::iter::once(changed).chain(follows).collect())
 }
 
 fn transfer(

@@ -10,5 +10,7 @@
 
 pub mod account;
 pub mod card;
+pub mod distribution;
 pub mod group;
+pub mod prospect_list;
 pub mod staff;
