@@ -7,6 +7,7 @@ mod bench;
 mod campaign;
 mod faults;
 mod lifecycle;
+mod prospects;
 mod rights;
 mod scenarios;
 mod telemetry;

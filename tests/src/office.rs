@@ -11,7 +11,9 @@ use anyhow::{Context, bail, ensure};
 use api::{
     accounts::{
         accounts_service_client::AccountsServiceClient,
-        identity_service_client::IdentityServiceClient, staff_service_client::StaffServiceClient,
+        duplicates_service_client::DuplicatesServiceClient,
+        identity_service_client::IdentityServiceClient,
+        prospects_service_client::ProspectsServiceClient, staff_service_client::StaffServiceClient,
     },
     analytics::reports_service_client::ReportsServiceClient,
     clock::clock_service_client::ClockServiceClient,
@@ -304,6 +306,14 @@ impl Client {
 
     pub fn accounts(&self) -> AccountsServiceClient<Authenticated> {
         AccountsServiceClient::new(self.authenticated())
+    }
+
+    pub fn prospects(&self) -> ProspectsServiceClient<Authenticated> {
+        ProspectsServiceClient::new(self.authenticated())
+    }
+
+    pub fn duplicates(&self) -> DuplicatesServiceClient<Authenticated> {
+        DuplicatesServiceClient::new(self.authenticated())
     }
 
     pub fn contacts(&self) -> ContactsServiceClient<Authenticated> {

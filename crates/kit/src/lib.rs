@@ -49,7 +49,9 @@ mod views;
 
 pub use clock::{Clock, ClockRefusal};
 pub use config::Config;
-pub use directory::{AccountEntry, Directory, GroupEntry, Membership, Scope, Snapshot, StaffEntry};
+pub use directory::{
+    AccountEntry, ClaimEntry, Directory, GroupEntry, Membership, Scope, Snapshot, StaffEntry,
+};
 pub use keys::create_keys;
 pub use metrics::Metrics;
 pub use node::{Node, Parts, StartError};

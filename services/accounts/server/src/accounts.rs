@@ -42,15 +42,25 @@ impl Accounts {
     }
 
     async fn get(&self, ctx: &Ctx, id: AccountId) -> Result<GetAccountResponse, AppError> {
-        self.service.visible_account(ctx, id).await?;
-        let pool = self.service.pool();
+        let visible = self.service.visible_account(ctx, id).await?;
+        let (pool, id) = (self.service.pool(), visible.id);
         let company = companies::find(pool, id)
             .await?
             // Owners are known a moment earlier than cards: to this caller it is not there yet.
             .ok_or(AppError::NotFound { what: "account" })?;
-        let orders = companies::orders_of(pool, id).await?;
+        let ids = self.service.directory.ids_of(id).await?;
+        let orders = companies::orders_of(pool, &ids).await?;
+        let claim = visible.claim_at(ctx.now).map(|claim| api::accounts::Claim {
+            account_id: id.to_string(),
+            holder_id: claim.holder_id.to_string(),
+            until: Some(kit::timestamp(claim.until)),
+        });
         Ok(GetAccountResponse {
-            account: Some(wire::account(company, orders)),
+            account: Some(api::accounts::Account {
+                claim,
+                merged_ids: ids.iter().skip(1).map(ToString::to_string).collect(),
+                ..wire::account(company, orders)
+            }),
         })
     }
 
@@ -85,7 +95,7 @@ impl Accounts {
         ctx: &Ctx,
         id: AccountId,
     ) -> Result<GetOwnershipHistoryResponse, AppError> {
-        self.service.visible_account(ctx, id).await?;
+        let id = self.service.visible_account(ctx, id).await?.id;
         let spans = ownership::history(self.service.pool(), id).await?;
         Ok(GetOwnershipHistoryResponse {
             ownerships: spans.iter().map(wire::ownership).collect(),

@@ -1,4 +1,5 @@
-//! The accounts service: staff and groups, companies and their owners, orders.
+//! The accounts service: staff and groups, companies and their owners, orders, the pool of
+//! prospects.
 //!
 //! Owns the log `accounts` and the read models of its API. What other services must know of staff
 //! and owners they read from its events.
@@ -7,10 +8,14 @@ use kit::{Mounted, Node, Service, StartError};
 
 mod accounts;
 mod bootstrap;
+mod claims;
 mod collation;
+mod duplicates;
+mod first_contact;
 mod identity;
 mod import;
 mod owners;
+mod prospects;
 mod staff;
 mod views;
 mod wire;
@@ -23,13 +28,36 @@ pub async fn start(node: &Node) -> Result<Mounted, StartError> {
     service.project(views::people::People).await?;
     service.project(views::companies::Companies).await?;
     service.project(views::ownership::Ownership).await?;
+    service.project(views::claims::Claims).await?;
+    service.project(views::contacted::Contacted).await?;
+    service
+        .project(views::prospect_lists::ProspectLists)
+        .await?;
+    service.react(first_contact::FirstContact {
+        service: service.clone(),
+    });
+    node.tasks.spawn_restarting("accounts claims", {
+        let service = service.clone();
+        move || {
+            let service = service.clone();
+            async move {
+                claims::expire_all(service)
+                    .await
+                    .map(|never| match never {})
+            }
+        }
+    });
     bootstrap::administrator(&service).await?;
 
     let identity = identity::Identity::new(&service);
     let staff = staff::Staff::new(&service);
     let accounts = accounts::Accounts::new(&service);
+    let prospects = prospects::Prospects::new(&service);
+    let duplicates = duplicates::Duplicates::new(&service);
     Ok(Mounted::new(&service)
         .add(api::accounts::identity_service_server::IdentityServiceServer::new(identity))
         .add(api::accounts::staff_service_server::StaffServiceServer::new(staff))
-        .add(api::accounts::accounts_service_server::AccountsServiceServer::new(accounts)))
+        .add(api::accounts::accounts_service_server::AccountsServiceServer::new(accounts))
+        .add(api::accounts::prospects_service_server::ProspectsServiceServer::new(prospects))
+        .add(api::accounts::duplicates_service_server::DuplicatesServiceServer::new(duplicates)))
 }

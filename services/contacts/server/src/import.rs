@@ -37,8 +37,9 @@ struct Imported {
     position: i64,
 }
 
-/// Which of the accounts named in a file the caller sees: one query for the whole batch.
-struct Accounts(HashSet<AccountId>);
+/// Which of the accounts named in a file the caller sees, and which one answers for each: one query
+/// for the whole batch.
+struct Accounts(HashMap<AccountId, AccountId>);
 
 impl Accounts {
     async fn visible<'a>(
@@ -57,8 +58,9 @@ impl Accounts {
             .collect();
         let ids: Vec<_> = ids.into_iter().collect();
         let mut known = service.known_accounts(&ids).await?;
-        known.retain(|_, account| ctx.sees().includes_owner(account.owner_id));
-        Ok(Self(known.into_keys().collect()))
+        known.retain(|_, account| account.is_visible(ctx.sees(), ctx.now));
+        let known = known.into_iter();
+        Ok(Self(known.map(|(id, account)| (id, account.id)).collect()))
     }
 
     /// The account of a row. What is hidden from the caller and what does not exist read the same.
@@ -67,7 +69,7 @@ impl Accounts {
         if external_id.is_empty() {
             return None;
         }
-        let id = Some(AccountId::of_external(&external_id)).filter(|id| self.0.contains(id));
+        let id = self.0.get(&AccountId::of_external(&external_id)).copied();
         if id.is_none() {
             v.add("account", "is not known");
         }

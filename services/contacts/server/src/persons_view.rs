@@ -144,12 +144,10 @@ async fn update(
     Ok(())
 }
 
-/// All persons of an account, by name as a Russian reader expects it.
-pub(crate) async fn of_account(pool: &PgPool, id: AccountId) -> Result<Vec<Row>, sqlx::Error> {
-    let mut rows: Vec<Row> = sqlx::query_as("select * from persons.persons where account_id = $1")
-        .bind(id.0)
-        .fetch_all(pool)
-        .await?;
+/// All persons of an account, under all its ids, by name as a Russian reader expects it.
+pub(crate) async fn of_account(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Row>, sqlx::Error> {
+    let rows = sqlx::query_as("select * from persons.persons where account_id = any($1)");
+    let mut rows: Vec<Row> = rows.bind(ids).fetch_all(pool).await?;
     // Folded, because the database would put Ё before А.
     rows.sort_by_cached_key(|row| (fold_for_search(&row.name), row.person_id));
     Ok(rows)

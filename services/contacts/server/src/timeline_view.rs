@@ -225,7 +225,8 @@ fn id_or_empty(id: Option<Uuid>) -> String {
 
 /// What is asked of a timeline.
 pub(crate) struct Filter {
-    pub(crate) account_id: AccountId,
+    /// All ids of one account: more than one when others were merged into it.
+    pub(crate) account_ids: Vec<Uuid>,
     pub(crate) author_id: Option<StaffId>,
     pub(crate) kind: Option<InteractionKind>,
 }
@@ -245,20 +246,24 @@ pub(crate) async fn page(
         total: i64,
     }
     // `coalesce` and not `$4 is null or`: the key stays a condition of the index under any plan.
+    // Each id by itself, so that each is read in the order of the index and no further than needed.
     let lines: Vec<Line> = sqlx::query_as(
-        "select *, (select count(*) from timeline.entries
-                    where account_id = $1 and ($2::uuid is null or author_id = $2)
-                      and ($3::text is null or kind = $3)) as total
-         from timeline.entries
-         where account_id = $1 and ($2::uuid is null or author_id = $2)
-           and ($3::text is null or kind = $3)
-           and (occurred_at, interaction_id) < (
-               coalesce($4, 'infinity'::timestamptz),
-               coalesce($5, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid))
+        "select entry.*, (select count(*) from timeline.entries
+                          where account_id = any($1) and ($2::uuid is null or author_id = $2)
+                            and ($3::text is null or kind = $3)) as total
+         from unnest($1) as asked (id), lateral (
+             select * from timeline.entries
+             where account_id = asked.id and ($2::uuid is null or author_id = $2)
+               and ($3::text is null or kind = $3)
+               and (occurred_at, interaction_id) < (
+                   coalesce($4, 'infinity'::timestamptz),
+                   coalesce($5, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid))
+             order by occurred_at desc, interaction_id desc
+             limit $6) as entry
          order by occurred_at desc, interaction_id desc
          limit $6",
     )
-    .bind(filter.account_id.0)
+    .bind(&filter.account_ids)
     .bind(filter.author_id.map(Uuid::from))
     .bind(filter.kind.map(InteractionKind::as_str))
     .bind(after.map(|(occurred_at, _)| occurred_at))

@@ -1,7 +1,10 @@
 //! Files of tasks, batch by batch. Every row has its own fate, and ids follow from external ids,
 //! so repeating a batch changes nothing.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use api::{
     common::{RowResult, Violation as RowViolation, row_result::Outcome},
@@ -58,12 +61,13 @@ pub(crate) async fn run(
     })
 }
 
-/// Those of the accounts named in a file that the caller sees: one query for the whole batch.
+/// Those of the accounts named in a file that the caller sees, each with the one that answers for
+/// it: one query for the whole batch.
 async fn visible_accounts(
     service: &Service,
     ctx: &Ctx,
     rows: &[TaskRow],
-) -> Result<HashSet<AccountId>, AppError> {
+) -> Result<HashMap<AccountId, AccountId>, AppError> {
     let ids: HashSet<_> = rows
         .iter()
         .map(|row| normalise(&row.account))
@@ -73,9 +77,9 @@ async fn visible_accounts(
     let ids: Vec<_> = ids.into_iter().collect();
     let known = service.known_accounts(&ids).await?;
     Ok(known
-        .into_values()
-        .filter(|account| ctx.sees().includes_owner(account.owner_id))
-        .map(|account| account.id)
+        .into_iter()
+        .filter(|(_, account)| account.is_visible(ctx.sees(), ctx.now))
+        .map(|(id, account)| (id, account.id))
         .collect())
 }
 
@@ -109,7 +113,7 @@ type Row = (i64, Result<Ready, Refused>);
 /// What the rows of one batch are checked against.
 struct Reader<'a> {
     ctx: &'a Ctx,
-    accounts: HashSet<AccountId>,
+    accounts: HashMap<AccountId, AccountId>,
     directory: Arc<Snapshot>,
 }
 
@@ -172,7 +176,10 @@ impl Reader<'_> {
         if external_id.is_empty() {
             return None;
         }
-        let id = Some(AccountId::of_external(&external_id)).filter(|id| self.accounts.contains(id));
+        let id = self
+            .accounts
+            .get(&AccountId::of_external(&external_id))
+            .copied();
         if id.is_none() {
             v.add("account", "is not known");
         }

@@ -2,7 +2,7 @@
 //! the request's, so a hand-over that broke off goes on where it stopped, and a repeated one adds
 //! nothing.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use accounts_domain::account::{Account, Command};
 use api::{
@@ -55,6 +55,13 @@ pub(super) async fn run(
     let moved = moved_before(service, &context, &hand_over).await?;
     let chosen = chosen(service, &hand_over, &moved).await?;
     let known = service.known_accounts(&chosen).await?;
+    // A merged record answers with its survivor.
+    let survivor = |id: AccountId| known.get(&id).map_or(id, |account| account.id);
+    let chosen: Vec<_> = chosen.into_iter().map(survivor).collect();
+    let known: HashMap<_, _> = known
+        .into_values()
+        .map(|account| (account.id, account))
+        .collect();
     let (visible, hidden): (Vec<_>, Vec<_>) = chosen.into_iter().partition(|id| {
         let visible = |owner| scope.includes_owner(owner);
         moved.contains(id)

@@ -1,5 +1,8 @@
 //! What the service can be asked: each file one read model, rebuilt from the log at any time.
 
+pub(crate) mod claims;
 pub(crate) mod companies;
+pub(crate) mod contacted;
 pub(crate) mod ownership;
 pub(crate) mod people;
+pub(crate) mod prospect_lists;

@@ -91,7 +91,14 @@ fn change(event: &Event) -> (bool, Option<StaffId>) {
         Event::DetailsChanged(_)
         | Event::OrderRegistered(_)
         | Event::ConvertedToClient(_)
-        | Event::OrderCancelled(_) => (false, None),
+        | Event::OrderCancelled(_)
+        | Event::ClaimGranted(_)
+        | Event::ClaimRenewed(_)
+        | Event::ClaimNumbersChanged(_)
+        | Event::ClaimReleased(_)
+        | Event::ClaimExpired(_)
+        | Event::Merged(_)
+        | Event::Unmerged(_) => (false, None),
     }
 }
 
