@@ -12,6 +12,7 @@ mod erasure;
 mod faults;
 mod lifecycle;
 mod log_tools;
+mod prospects;
 mod rebuild;
 mod replicas;
 mod restore;

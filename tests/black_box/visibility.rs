@@ -6,6 +6,7 @@ mod accounts;
 mod changes;
 mod contacts;
 mod planning;
+mod prospects;
 mod walk;
 
 use std::time::Instant;

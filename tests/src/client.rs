@@ -7,7 +7,9 @@ use api::{
     accounts::{
         accounts_service_client::AccountsServiceClient, cards_service_client::CardsServiceClient,
         catalogue_service_client::CatalogueServiceClient,
-        identity_service_client::IdentityServiceClient, staff_service_client::StaffServiceClient,
+        duplicates_service_client::DuplicatesServiceClient,
+        identity_service_client::IdentityServiceClient,
+        prospects_service_client::ProspectsServiceClient, staff_service_client::StaffServiceClient,
     },
     analytics::reports_service_client::ReportsServiceClient,
     clock::clock_service_client::ClockServiceClient,
@@ -85,6 +87,8 @@ clients! {
     accounts: "accounts", AccountsServiceClient;
     cards: "accounts", CardsServiceClient;
     catalogue: "accounts", CatalogueServiceClient;
+    duplicates: "accounts", DuplicatesServiceClient;
+    prospects: "accounts", ProspectsServiceClient;
     contacts: "contacts", ContactsServiceClient;
     planning: "planning", PlanningServiceClient;
     reminders: "notifications", RemindersServiceClient;

@@ -38,7 +38,13 @@ pub fn events() -> anyhow::Result<Vec<Event>> {
     let mut all = Vec::new();
     all.extend(of::<accounts_domain::account::Account>("accounts")?);
     all.extend(of::<accounts_domain::catalogue::Catalogue>("accounts")?);
+    all.extend(of::<accounts_domain::distribution::Distribution>(
+        "accounts",
+    )?);
     all.extend(of::<accounts_domain::group::SalesGroup>("accounts")?);
+    all.extend(of::<accounts_domain::prospect_list::ProspectList>(
+        "accounts",
+    )?);
     all.extend(of::<accounts_domain::staff::StaffMember>("accounts")?);
     all.extend(of::<contacts_domain::data_subject::DataSubject>(
         "contacts",

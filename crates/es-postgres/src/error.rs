@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use es::{CodecError, Rejection, Subject};
+use es::{CodecError, Rejection, StreamId, Subject};
 
 /// Why the log could not do what was asked, whatever was asked.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -76,7 +76,7 @@ pub enum AppendError {
     #[error("stream is at version {current}")]
     Conflict { current: i64 },
     #[error("{kind} is taken")]
-    Taken { kind: String },
+    Taken { kind: String, holder: StreamId },
     #[error(transparent)]
     Log(#[from] LogError),
 }
@@ -93,7 +93,7 @@ pub enum ExecuteError<R: Rejection> {
     RequestIdReused,
     /// Another stream holds a name that this command would take.
     #[error("{kind} is taken")]
-    Taken { kind: String },
+    Taken { kind: String, holder: StreamId },
     #[error(transparent)]
     Log(LogError),
 }

@@ -274,7 +274,7 @@ fn same_request<A: Aggregate>(
 fn refusal<R: es::Rejection>(refused: AppendError) -> ExecuteError<R> {
     match refused {
         AppendError::Conflict { current } => ExecuteError::Stale { current },
-        AppendError::Taken { kind } => ExecuteError::Taken { kind },
+        AppendError::Taken { kind, holder } => ExecuteError::Taken { kind, holder },
         AppendError::Log(error) => ExecuteError::Log(error),
     }
 }

@@ -63,8 +63,23 @@ pub trait Aggregate: 'static {
 /// The log keeps only a keyed hash of it, because names are often personal data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reservation {
-    Take { kind: &'static str, name: String },
-    Release { kind: &'static str, name: String },
+    Take {
+        kind: &'static str,
+        name: String,
+    },
+    Release {
+        kind: &'static str,
+        name: String,
+    },
+    /// Gives back every name of a kind, also those that can be read no more.
+    ReleaseAll {
+        kind: &'static str,
+    },
+    /// Takes nothing, and is refused while another stream holds the name.
+    Vacant {
+        kind: &'static str,
+        name: String,
+    },
 }
 
 /// Why a decision was refused.

@@ -40,6 +40,7 @@ pub struct Config {
     pub peers: BTreeMap<&'static str, String>,
     pub telemetry: Telemetry,
     pub clock: Clock,
+    pub prospects: Prospects,
     pub bootstrap: Bootstrap,
 }
 
@@ -134,6 +135,18 @@ pub enum ClockMode {
     Controlled,
 }
 
+/// The pool of prospects and how it is called.
+#[derive(Debug, Clone, Copy)]
+pub struct Prospects {
+    /// How long a claim lasts, and how much a renewal adds.
+    pub claim: Duration,
+    /// Who was spoken with is not given out as the next prospect for so long.
+    pub rest: Duration,
+    /// Whether the answer of the duplicate check names the owner to those who do not see the
+    /// account.
+    pub show_owners: bool,
+}
+
 /// What an empty installation begins with.
 #[derive(Debug, Clone)]
 pub struct Bootstrap {
@@ -219,6 +232,15 @@ impl Config {
                     "clock.start",
                     "must be an RFC 3339 instant such as 2026-03-02T09:00:00+03:00",
                 ),
+            },
+            prospects: Prospects {
+                claim: Duration::from_secs(
+                    60 * r.number("prospects.claim_minutes", 30, 1, 60 * 24 * 31),
+                ),
+                rest: Duration::from_secs(
+                    60 * 60 * 24 * r.number("prospects.rest_days", 14, 0, 3_660),
+                ),
+                show_owners: r.parsed("prospects.show_owners", true, "must be true or false"),
             },
             bootstrap: Bootstrap {
                 administrator_password: r.secret("bootstrap.administrator_password"),

@@ -7,9 +7,11 @@ mod view;
 use std::{collections::HashMap, sync::Arc};
 
 use arc_swap::ArcSwap;
+use chrono::{DateTime, Utc};
 use es_postgres::projection::Reached;
 use sqlx::PgPool;
 use tokio::sync::watch;
+use uuid::Uuid;
 use vocabulary::{AccountId, StaffId};
 
 pub use snapshot::{GroupEntry, Membership, Scope, Snapshot, StaffEntry};
@@ -18,9 +20,36 @@ pub(crate) use view::DirectoryView;
 /// Whose an account is; nobody's when it is in the pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AccountEntry {
+    /// Of the one that answers: another than the one asked for when that was merged.
     pub id: AccountId,
     pub owner_id: Option<StaffId>,
+    pub claim: Option<ClaimEntry>,
 }
+
+/// Who alone may speak with a prospect of the pool, and how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClaimEntry {
+    pub holder_id: StaffId,
+    pub until: DateTime<Utc>,
+}
+
+impl AccountEntry {
+    /// The claim that holds at this time.
+    pub fn claim_at(&self, at: DateTime<Utc>) -> Option<ClaimEntry> {
+        self.claim.filter(|claim| at < claim.until)
+    }
+
+    /// Whether somebody who sees so much sees it: by its owner, or by who has claimed it.
+    pub fn is_visible(&self, scope: &Scope, at: DateTime<Utc>) -> bool {
+        scope.includes_owner(self.owner_id)
+            || self
+                .claim_at(at)
+                .is_some_and(|claim| scope.includes(claim.holder_id))
+    }
+}
+
+/// Merges of merges of merges: nobody has more.
+const LONGEST_CHAIN: usize = 32;
 
 /// Staff and groups in memory, owners of accounts in the database; clones share them.
 #[derive(Clone)]
@@ -56,26 +85,51 @@ impl Directory {
         Ok(self.accounts(&[id]).await?.remove(&id))
     }
 
-    /// Those of the accounts that are known here.
+    /// Those of the accounts that are known here, by the id asked for.
     pub async fn accounts(
         &self,
         ids: &[AccountId],
     ) -> Result<HashMap<AccountId, AccountEntry>, sqlx::Error> {
-        let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
-        let rows: Vec<(_, Option<_>)> = sqlx::query_as(
-            "select account_id, owner_id from directory.accounts where account_id = any($1)",
-        )
-        .bind(ids)
-        .fetch_all(&self.pool)
-        .await?;
-        Ok(rows
-            .into_iter()
-            .map(|(id, owner)| {
-                let id = AccountId(id);
-                let owner_id = owner.map(StaffId);
-                (id, AccountEntry { id, owner_id })
-            })
-            .collect())
+        let mut known = HashMap::new();
+        // Which id of the chain is looked up for which one asked for.
+        let mut asked: Vec<(AccountId, AccountId)> = ids.iter().map(|id| (*id, *id)).collect();
+        for _ in 0..LONGEST_CHAIN {
+            if asked.is_empty() {
+                break;
+            }
+            let links: Vec<_> = asked.iter().map(|(_, id)| id.0).collect();
+            let rows = view::accounts(&self.pool, &links).await?;
+            let mut merged = Vec::new();
+            for (asked, id) in asked {
+                match rows.get(&id) {
+                    Some((_, Some(into))) => merged.push((asked, *into)),
+                    Some((entry, None)) => {
+                        known.insert(asked, *entry);
+                    }
+                    None => {}
+                }
+            }
+            asked = merged;
+        }
+        Ok(known)
+    }
+
+    /// The same things at the accounts that answer: other ones where these were merged.
+    pub async fn answering<K>(
+        &self,
+        mut accounts: HashMap<K, AccountId>,
+    ) -> Result<HashMap<K, AccountId>, sqlx::Error> {
+        let ids: Vec<_> = accounts.values().copied().collect();
+        let known = self.accounts(&ids).await?;
+        for id in accounts.values_mut() {
+            *id = known.get(id).map_or(*id, |account| account.id);
+        }
+        Ok(accounts)
+    }
+
+    /// All ids under which an account answers, its own first.
+    pub async fn ids_of(&self, id: AccountId) -> Result<Vec<Uuid>, sqlx::Error> {
+        view::ids_of(&self.pool, id).await
     }
 
     pub(crate) async fn reload(&self) -> Result<view::Revision, sqlx::Error> {

@@ -59,7 +59,9 @@ mod views_service;
 
 pub use clock::{Clock, ClockRefusal};
 pub use config::Config;
-pub use directory::{AccountEntry, Directory, GroupEntry, Membership, Scope, Snapshot, StaffEntry};
+pub use directory::{
+    AccountEntry, ClaimEntry, Directory, GroupEntry, Membership, Scope, Snapshot, StaffEntry,
+};
 pub use keys::{
     add_master_key, create_keys, master_key_belongs, master_keys, read_master_keys,
     retire_master_keys,

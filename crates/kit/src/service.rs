@@ -322,7 +322,7 @@ impl Service {
     ) -> Result<AccountEntry, AppError> {
         self.known_account(id)
             .await?
-            .filter(|account| ctx.sees().includes_owner(account.owner_id))
+            .filter(|account| account.is_visible(ctx.sees(), ctx.now))
             .ok_or(AppError::NotFound { what: "account" })
     }
 
@@ -331,7 +331,7 @@ impl Service {
         Ok(self.known_accounts(&[id]).await?.remove(&id))
     }
 
-    /// Those of the accounts that exist.
+    /// Those of the accounts that exist, by the id asked for.
     pub async fn known_accounts(
         &self,
         ids: &[AccountId],

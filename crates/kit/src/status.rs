@@ -276,7 +276,7 @@ impl<R: Rejection> From<ExecuteError<R>> for AppError {
             }
             ExecuteError::Stale { current } => Self::Stale { current },
             ExecuteError::RequestIdReused => Self::RequestIdReused,
-            ExecuteError::Taken { kind } => Self::AlreadyExists {
+            ExecuteError::Taken { kind, .. } => Self::AlreadyExists {
                 reason: format!("{}_TAKEN", kind.to_uppercase()).into(),
                 message: format!("this {kind} is taken"),
             },

@@ -56,6 +56,8 @@ ids! {
     PersonId = "person";
     /// A pipeline of deals.
     PipelineId = "pipeline";
+    /// A list of prospects.
+    ProspectListId = "prospect_list";
     /// A reminder of one task for one person.
     ReminderId = "reminder";
     /// A member of staff.

@@ -8,9 +8,9 @@ use std::{
 use anyhow::{Context, ensure};
 use api::{
     accounts::{
-        GetAccountRequest, GetCatalogueRequest, GetOwnershipHistoryRequest,
-        GetStatusHistoryRequest, ListAccountsRequest, ListGroupsRequest, ListStaffRequest,
-        PreviewTransferRequest, WhoAmIRequest,
+        CheckDuplicateRequest, GetAccountRequest, GetCatalogueRequest, GetOwnershipHistoryRequest,
+        GetStatusHistoryRequest, ListAccountsRequest, ListClaimsRequest, ListGroupsRequest,
+        ListProspectListsRequest, ListStaffRequest, PreviewTransferRequest, WhoAmIRequest,
     },
     analytics::{GetScorecardRequest, ScorecardBy},
     clock::GetClockRequest,
@@ -324,6 +324,21 @@ async fn of_companies(asking: &mut Asking<'_>, who: &str, client: &Client) -> an
     };
     asking
         .ask(who, client, "CatalogueService.GetCatalogue", request)
+        .await?;
+    let request = CheckDuplicateRequest {
+        phones: vec!["8 (900) 000-01-01".to_owned()],
+        ..CheckDuplicateRequest::default()
+    };
+    asking
+        .ask(who, client, "DuplicatesService.CheckDuplicate", request)
+        .await?;
+    let request = ListClaimsRequest::default();
+    asking
+        .ask(who, client, "ProspectsService.ListClaims", request)
+        .await?;
+    let request = ListProspectListsRequest::default();
+    asking
+        .ask(who, client, "ProspectsService.ListProspectLists", request)
         .await?;
     let request = PreviewTransferRequest {
         from_owner_id: asking.office.staff["s-12"].clone(),

@@ -19,7 +19,7 @@ use tests::{
 };
 use tonic::{Code, Response, Status};
 
-use super::{accounts, contacts, planning};
+use super::{accounts, contacts, planning, prospects};
 
 /// A command with a spent request id has passed all that is asked of its caller when the log
 /// refuses it; and it changes nothing.
@@ -69,6 +69,7 @@ impl<'a> Walk<'a> {
             "IdentityService" | "StaffService" | "CatalogueService" | "ClockService"
             | "LogService" | "ViewsService" => self.of_no_account(method, method_name).await,
             "AccountsService" | "CardsService" => accounts::walk(self, method_name).await,
+            "ProspectsService" | "DuplicatesService" => prospects::walk(self, method_name).await,
             "ContactsService" => contacts::walk(self, method_name).await,
             "PlanningService" => planning::walk(self, method_name).await,
             "RemindersService" => planning::reminders(self, method_name, voided).await,

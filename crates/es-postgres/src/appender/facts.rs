@@ -13,9 +13,15 @@ pub(super) struct Facts<'a> {
     pub(super) versions: HashMap<&'a StreamId, i64>,
     pub(super) requests: HashMap<Uuid, Appended>,
     /// Who holds a reserved name; no entry: not looked up.
-    pub(super) holders: HashMap<[u8; 32], Option<StreamId>>,
+    pub(super) holders: HashMap<[u8; 32], Option<Holding>>,
     /// First event ids of appends that an earlier try has written, with their positions.
     pub(super) landed: HashMap<Uuid, i64>,
+}
+
+/// A reserved name's holder, and what kind of name it is.
+pub(super) struct Holding {
+    pub(super) stream: StreamId,
+    pub(super) kind: String,
 }
 
 impl<'a> Facts<'a> {

@@ -122,10 +122,8 @@ impl<'a> Planner<'a> {
             // What the first one did to the name holds only if nobody held it before.
             return None;
         }
-        if let Err(kind) = self.names.claim(&self.facts, job) {
-            return Some(Err(AppendError::Taken {
-                kind: kind.to_owned(),
-            }));
+        if let Err(taken) = self.names.claim(&self.facts, job) {
+            return Some(Err(taken));
         }
         let stream = append.stream.to_string();
         // Version 1 of a stream that exists is stopped by the unique index.
@@ -246,17 +244,23 @@ impl<'a> Names<'a> {
     fn touches(&self, job: &Job) -> bool {
         job.claims.iter().any(|claim| match claim {
             Claim::Take { key, .. } | Claim::Release { key } => self.now.contains_key(key),
+            // Who holds what only the database knows.
+            Claim::ReleaseAll { .. } | Claim::Vacant { .. } => true,
         })
     }
 
-    /// All claims of a request, or the kind of the first name that somebody else holds.
-    fn claim(&mut self, facts: &Facts<'_>, job: &'a Job) -> Result<(), &'static str> {
+    /// All claims of a request, or the first name that somebody else holds.
+    fn claim(&mut self, facts: &Facts<'_>, job: &'a Job) -> Result<(), AppendError> {
         let stream = &job.append.stream;
         for claim in &job.claims {
-            if let Claim::Take { key, kind } = claim
-                && matches!(self.holder(facts, key), Holder::Stream(other) if other != stream)
+            if let Claim::Take { key, kind } | Claim::Vacant { key, kind } = claim
+                && let Holder::Stream(other) = self.holder(facts, key)
+                && other != stream
             {
-                return Err(kind);
+                return Err(AppendError::Taken {
+                    kind: (*kind).to_owned(),
+                    holder: other.clone(),
+                });
             }
         }
         for claim in &job.claims {
@@ -272,14 +276,38 @@ impl<'a> Names<'a> {
                     }
                     self.now.insert(*key, None);
                 }
+                Claim::ReleaseAll { kind } => {
+                    for key in self.held(facts, stream, kind) {
+                        self.now.insert(key, None);
+                    }
+                }
+                Claim::Vacant { .. } => {}
             }
         }
         Ok(())
     }
 
+    /// All names of a kind that a stream holds at this point of the batch.
+    fn held(&self, facts: &Facts<'_>, stream: &StreamId, kind: &str) -> Vec<Hash> {
+        let before = facts.holders.iter().filter_map(|(key, holding)| {
+            let holding = holding.as_ref()?;
+            let held = holding.stream == *stream && holding.kind == kind;
+            (held && !self.now.contains_key(key)).then_some(*key)
+        });
+        let now = self.now.iter().filter_map(|(key, now)| {
+            let (holder, of_kind) = (*now)?;
+            (holder == stream && of_kind == kind).then_some(*key)
+        });
+        before.chain(now).collect()
+    }
+
     fn holder<'f>(&'f self, facts: &'f Facts<'_>, key: &Hash) -> Holder<'f> {
         let now = self.now.get(key).map(|now| now.map(|(stream, _)| stream));
-        match now.or_else(|| facts.holders.get(key).map(Option::as_ref)) {
+        let before = || {
+            let holding = facts.holders.get(key)?.as_ref();
+            Some(holding.map(|holding| &holding.stream))
+        };
+        match now.or_else(before) {
             Some(Some(stream)) => Holder::Stream(stream),
             Some(None) => Holder::Nobody,
             None => Holder::Unknown,
@@ -295,6 +323,7 @@ impl<'a> Names<'a> {
         }
         for (key, now) in &self.now {
             let before = facts.holders.get(key).and_then(Option::as_ref);
+            let before = before.map(|holding| &holding.stream);
             if before == now.map(|(stream, _)| stream) {
                 continue;
             }

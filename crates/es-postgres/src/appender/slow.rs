@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{
     Answer, Appender, CONNECTING, Job, PATIENCE,
-    facts::Facts,
+    facts::{Facts, Holding},
     is_of_another_life,
     memory::Memory,
     plan::{Head, plan},
@@ -187,28 +187,38 @@ async fn requests(
         .collect()
 }
 
+/// Of every name that the batch speaks of, and of all names of the streams that give back all.
 async fn holders(
     connection: &mut PgConnection,
     batch: &[Job],
-) -> Result<HashMap<Hash, Option<StreamId>>, sqlx::Error> {
-    let mut holders: HashMap<Hash, Option<StreamId>> = batch
-        .iter()
-        .flat_map(|job| &job.claims)
-        .map(|claim| match claim {
-            Claim::Take { key, .. } | Claim::Release { key } => (*key, None),
-        })
-        .collect();
-    if holders.is_empty() {
+) -> Result<HashMap<Hash, Option<Holding>>, sqlx::Error> {
+    let mut holders = HashMap::new();
+    let mut streams = Vec::new();
+    for job in batch {
+        for claim in &job.claims {
+            match claim {
+                Claim::Take { key, .. } | Claim::Release { key } | Claim::Vacant { key, .. } => {
+                    holders.insert(*key, None);
+                }
+                Claim::ReleaseAll { .. } => streams.push(job.append.stream.to_string()),
+            }
+        }
+    }
+    if holders.is_empty() && streams.is_empty() {
         return Ok(holders);
     }
     let keys: Vec<Hash> = holders.keys().copied().collect();
-    let rows: Vec<(Hash, String)> =
-        sqlx::query_as("select key, stream from log.reservations where key = any($1)")
-            .bind(&keys)
-            .fetch_all(connection)
-            .await?;
-    for (key, stream) in rows {
-        holders.insert(key, Some(stream_id(&stream)?));
+    let rows: Vec<(Hash, String, String)> = sqlx::query_as(
+        "select key, stream, kind from log.reservations where key = any($1) \
+         union select key, stream, kind from log.reservations where stream = any($2)",
+    )
+    .bind(&keys)
+    .bind(&streams)
+    .fetch_all(connection)
+    .await?;
+    for (key, stream, kind) in rows {
+        let stream = stream_id(&stream)?;
+        holders.insert(key, Some(Holding { stream, kind }));
     }
     Ok(holders)
 }

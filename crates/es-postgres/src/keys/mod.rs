@@ -31,6 +31,8 @@ pub(crate) type KeyRing = HashMap<Subject, Option<DataKey>>;
 pub(crate) enum Claim {
     Take { key: [u8; 32], kind: &'static str },
     Release { key: [u8; 32] },
+    ReleaseAll { kind: &'static str },
+    Vacant { key: [u8; 32], kind: &'static str },
 }
 
 /// What an erasure has left nobody able to read, however often it is asked for.
@@ -114,6 +116,11 @@ impl Keys {
             },
             Reservation::Release { kind, name } => Claim::Release {
                 key: self.name(kind, name),
+            },
+            Reservation::ReleaseAll { kind } => Claim::ReleaseAll { kind },
+            Reservation::Vacant { kind, name } => Claim::Vacant {
+                key: self.name(kind, name),
+                kind,
             },
         }
     }

@@ -26,6 +26,10 @@ pub(crate) enum Event {
     LoginWithdrawn { login: String },
     #[serde(rename = "card.remarked")]
     Remarked { remark: Personal<String> },
+    #[serde(rename = "card.logins_withdrawn")]
+    LoginsWithdrawn { reason: String },
+    #[serde(rename = "card.closed_for")]
+    ClosedFor { login: String },
     #[serde(rename = "card.noted")]
     Noted { text: String },
     /// Had no reason in its first version.
@@ -42,6 +46,10 @@ pub(crate) enum Command {
     GiveLogin(&'static str),
     WithdrawLogin,
     Remark(Personal<String>),
+    /// Without knowing their names.
+    WithdrawLogins,
+    /// Only while nobody has this login.
+    CloseFor(&'static str),
     /// Nothing when it is the last note already.
     Note(String),
     Rename {
@@ -102,6 +110,12 @@ impl Aggregate for Card {
                 .into_iter()
                 .collect(),
             Command::Remark(remark) => vec![Event::Remarked { remark }],
+            Command::WithdrawLogins => vec![Event::LoginsWithdrawn {
+                reason: "forgotten".to_owned(),
+            }],
+            Command::CloseFor(login) => vec![Event::ClosedFor {
+                login: login.to_owned(),
+            }],
             Command::Note(_) if state.notes.len() >= 5_000 => return Err(Full),
             Command::Note(text) if state.notes.last() == Some(&text) => vec![],
             Command::Note(text) => vec![Event::Noted { text }],
@@ -119,7 +133,8 @@ impl Aggregate for Card {
             Event::Opened { name } => state.name = Some(name.clone()),
             Event::Remarked { remark } => state.remark = Some(remark.clone()),
             Event::LoginGiven { login } => state.login = Some(login.clone()),
-            Event::LoginWithdrawn { .. } => state.login = None,
+            Event::LoginWithdrawn { .. } | Event::LoginsWithdrawn { .. } => state.login = None,
+            Event::ClosedFor { .. } => {}
             Event::Noted { text } => state.notes.push(text.clone()),
             Event::Closed { reason } => state.closed = Some(reason.clone()),
         }
@@ -144,6 +159,11 @@ impl Aggregate for Card {
                 name: login.clone(),
             }],
             Event::LoginWithdrawn { login } => vec![Reservation::Release {
+                kind: "login",
+                name: login.clone(),
+            }],
+            Event::LoginsWithdrawn { .. } => vec![Reservation::ReleaseAll { kind: "login" }],
+            Event::ClosedFor { login } => vec![Reservation::Vacant {
                 kind: "login",
                 name: login.clone(),
             }],

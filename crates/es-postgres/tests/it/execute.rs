@@ -121,7 +121,7 @@ async fn a_reserved_name_has_one_holder() {
     run("1", "a", give()).await.unwrap();
     for request in ["2", "3"] {
         let taken = run(request, "b", give()).await.unwrap_err();
-        assert!(matches!(taken, ExecuteError::Taken { ref kind } if kind == "login"));
+        assert!(matches!(taken, ExecuteError::Taken { ref kind, .. } if kind == "login"));
     }
     // Who has it may take it again.
     run("4", "a", give()).await.unwrap();
@@ -146,6 +146,53 @@ async fn a_reserved_name_has_one_holder() {
         .await
         .unwrap();
     assert_eq!(names, 1);
+}
+
+#[tokio::test]
+async fn names_are_given_back_together_and_asked_for() {
+    let (_database, log) = log().await;
+    let give = |login| Command::GiveLogin(login);
+    let run = |request: &'static str, stream: &'static str, command| {
+        let log = log.clone();
+        async move {
+            log.execute::<Card>(&context(request), id(stream), command)
+                .await
+        }
+    };
+    for (request, stream, login) in [
+        ("1", "a", "ilin"),
+        ("2", "a", "ilin2"),
+        ("3", "b", "orlova"),
+    ] {
+        run(request, stream, give(login)).await.unwrap();
+    }
+    // Asking takes nothing, and one's own name is no obstacle.
+    run("4", "c", Command::CloseFor("nobody")).await.unwrap();
+    run("5", "d", give("nobody")).await.unwrap();
+    run("6", "d", Command::CloseFor("nobody")).await.unwrap();
+    let taken = run("7", "c", Command::CloseFor("ilin")).await.unwrap_err();
+    let ExecuteError::Taken { kind, holder } = taken else {
+        panic!("{taken:?}")
+    };
+    assert_eq!((kind.as_str(), holder.id), ("login", id("a")));
+
+    // One batch: what is taken in it is given back in it, and asked for in it.
+    let commands = vec![
+        (context("8"), id("a"), give("ilin3")),
+        (context("9"), id("a"), Command::WithdrawLogins),
+        (context("10"), id("e"), give("ilin3")),
+        (context("11"), id("f"), Command::CloseFor("ilin3")),
+        (context("12"), id("f"), give("ilin2")),
+    ];
+    let results = log.execute_many::<Card>(commands).await;
+    let refused: Vec<_> = results.iter().map(Result::is_err).collect();
+    assert_eq!(refused, [false, false, false, true, false]);
+    run("13", "b", give("ilin")).await.unwrap();
+    let names: i64 = sqlx::query_scalar("select count(*) from log.reservations")
+        .fetch_one(log.pool())
+        .await
+        .unwrap();
+    assert_eq!(names, 5, "orlova and ilin of b, nobody, ilin3, ilin2");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -174,6 +174,7 @@ fn every_service_has_the_same_log() {
         "0011_expand_views.sql",
         "0020_expand_keys.sql",
         "0021_expand_master_key_in_use.sql",
+        "0030_expand_reservations.sql",
     ] {
         let log =
             |service: &str| std::fs::read_to_string(format!("{root}/{service}/{file}")).unwrap();

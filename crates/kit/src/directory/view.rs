@@ -1,15 +1,21 @@
-use std::{collections::BTreeMap, str::FromStr};
+use std::{
+    collections::{BTreeMap, HashMap},
+    str::FromStr,
+};
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use es::Recorded;
 use es_postgres::projection::{ApplyError, Projection};
 use serde::Deserialize;
 use sqlx::{PgConnection, PgPool, Row};
 use tracing::warn;
 use uuid::Uuid;
-use vocabulary::{GroupId, Role, StaffId};
+use vocabulary::{AccountId, GroupId, Role, StaffId};
 
-use super::snapshot::{GroupEntry, Membership, Snapshot, StaffEntry};
+use super::{
+    AccountEntry, ClaimEntry, LONGEST_CHAIN,
+    snapshot::{GroupEntry, Membership, Snapshot, StaffEntry},
+};
 
 /// Staff, groups and owners as every service keeps them for itself, from the events of accounts.
 pub(crate) struct DirectoryView;
@@ -58,14 +64,30 @@ struct Transferred {
     to_owner_id: Uuid,
 }
 
+#[derive(Deserialize)]
+struct Claimed {
+    holder_id: Uuid,
+    until: DateTime<Utc>,
+}
+
+#[derive(Deserialize)]
+struct Merged {
+    survivor_id: Uuid,
+}
+
 /// Who owns an account since which position; nobody: it is in the pool.
 struct Owner {
     owner_id: Option<Uuid>,
     since: i64,
 }
 
-/// The last owner of each account in a batch.
-type Owners = BTreeMap<Uuid, Owner>;
+/// What a batch says last of each account.
+#[derive(Default)]
+struct Accounts {
+    owners: BTreeMap<Uuid, Owner>,
+    claims: BTreeMap<Uuid, Option<Claimed>>,
+    merges: BTreeMap<Uuid, Option<Uuid>>,
+}
 
 impl Projection for DirectoryView {
     const NAME: &'static str = "directory";
@@ -99,6 +121,13 @@ impl Projection for DirectoryView {
             since_position bigint not null
         );
         create index if not exists accounts_of_owner on accounts (owner_id);
+        alter table accounts add column if not exists claim_holder_id uuid;
+        alter table accounts add column if not exists claimed_until timestamptz;
+        alter table accounts add column if not exists merged_into uuid;
+        create index if not exists accounts_of_claim_holder on accounts (claim_holder_id)
+            where claim_holder_id is not null;
+        create index if not exists accounts_merged on accounts (merged_into)
+            where merged_into is not null;
         -- The last change of staff or groups: who keeps them in memory reloads when it moves.
         create table if not exists revision (
             single boolean primary key default true check (single),
@@ -113,23 +142,49 @@ impl Projection for DirectoryView {
         _source: &str,
         events: &[Recorded],
     ) -> Result<(), ApplyError> {
-        let mut owners = Owners::new();
+        let mut accounts = Accounts::default();
         let mut revision = None;
         for event in events {
             if event.stream.category == "account" {
-                if let Some(owner) = owner_after(event)? {
-                    owners.insert(event.stream.id, owner);
-                }
+                accounts.note(event)?;
             } else if staff_in_tx(tx, event).await? || group_in_tx(tx, event).await? {
                 revision = Some(event.position);
             }
         }
-        owners_in_tx(tx, owners).await?;
+        owners_in_tx(tx, accounts.owners).await?;
+        claims_in_tx(tx, accounts.claims).await?;
+        merges_in_tx(tx, accounts.merges).await?;
         if let Some(position) = revision {
             sqlx::query("update revision set position = greatest(position, $1)")
                 .bind(position)
                 .execute(tx)
                 .await?;
+        }
+        Ok(())
+    }
+}
+
+impl Accounts {
+    fn note(&mut self, event: &Recorded) -> Result<(), ApplyError> {
+        let id = event.stream.id;
+        if let Some(owner) = owner_after(event)? {
+            self.owners.insert(id, owner);
+        }
+        match event.event_type.as_str() {
+            "account.claim_granted" | "account.claim_renewed" => {
+                self.claims.insert(id, Some(event.fields()?));
+            }
+            "account.claim_released" | "account.claim_expired" => {
+                self.claims.insert(id, None);
+            }
+            "account.merged" => {
+                let Merged { survivor_id } = event.fields()?;
+                self.merges.insert(id, Some(survivor_id));
+            }
+            "account.unmerged" => {
+                self.merges.insert(id, None);
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -151,7 +206,10 @@ fn owner_after(event: &Recorded) -> Result<Option<Owner>, ApplyError> {
 }
 
 /// One statement for the whole batch: a directory of 45,000 accounts is imported at once.
-async fn owners_in_tx(tx: &mut PgConnection, owners: Owners) -> Result<(), ApplyError> {
+async fn owners_in_tx(
+    tx: &mut PgConnection,
+    owners: BTreeMap<Uuid, Owner>,
+) -> Result<(), ApplyError> {
     if owners.is_empty() {
         return Ok(());
     }
@@ -167,6 +225,50 @@ async fn owners_in_tx(tx: &mut PgConnection, owners: Owners) -> Result<(), Apply
     .bind(ids)
     .bind(owner_ids)
     .bind(positions)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+async fn claims_in_tx(
+    tx: &mut PgConnection,
+    claims: BTreeMap<Uuid, Option<Claimed>>,
+) -> Result<(), ApplyError> {
+    if claims.is_empty() {
+        return Ok(());
+    }
+    let (ids, claims): (Vec<_>, Vec<_>) = claims.into_iter().unzip();
+    let (holders, ends): (Vec<_>, Vec<_>) = claims
+        .into_iter()
+        .map(|claim| claim.map(|claim| (claim.holder_id, claim.until)).unzip())
+        .unzip();
+    sqlx::query(
+        "update accounts set claim_holder_id = new.holder_id, claimed_until = new.until
+         from unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) as new (id, holder_id, until)
+         where account_id = new.id",
+    )
+    .bind(ids)
+    .bind(holders)
+    .bind(ends)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+async fn merges_in_tx(
+    tx: &mut PgConnection,
+    merges: BTreeMap<Uuid, Option<Uuid>>,
+) -> Result<(), ApplyError> {
+    if merges.is_empty() {
+        return Ok(());
+    }
+    let (ids, survivors): (Vec<_>, Vec<_>) = merges.into_iter().unzip();
+    sqlx::query(
+        "update accounts set merged_into = new.survivor_id
+         from unnest($1::uuid[], $2::uuid[]) as new (id, survivor_id) where account_id = new.id",
+    )
+    .bind(ids)
+    .bind(survivors)
     .execute(tx)
     .await?;
     Ok(())
@@ -250,6 +352,58 @@ async fn group_in_tx(tx: &mut PgConnection, event: &Recorded) -> Result<bool, Ap
     };
     query.execute(tx).await?;
     Ok(true)
+}
+
+/// Accounts as stored, each with the one that it was merged into.
+pub(super) async fn accounts(
+    pool: &PgPool,
+    ids: &[Uuid],
+) -> Result<HashMap<AccountId, (AccountEntry, Option<AccountId>)>, sqlx::Error> {
+    type Row = (
+        Uuid,
+        Option<Uuid>,
+        Option<Uuid>,
+        Option<DateTime<Utc>>,
+        Option<Uuid>,
+    );
+    let rows: Vec<Row> = sqlx::query_as(
+        "select account_id, owner_id, claim_holder_id, claimed_until, merged_into
+         from directory.accounts where account_id = any($1)",
+    )
+    .bind(ids)
+    .fetch_all(pool)
+    .await?;
+    let rows = rows
+        .into_iter()
+        .map(|(id, owner_id, holder_id, until, merged_into)| {
+            let entry = AccountEntry {
+                id: AccountId(id),
+                owner_id: owner_id.map(StaffId),
+                claim: holder_id.zip(until).map(|(holder_id, until)| ClaimEntry {
+                    holder_id: StaffId(holder_id),
+                    until,
+                }),
+            };
+            (entry.id, (entry, merged_into.map(AccountId)))
+        });
+    Ok(rows.collect())
+}
+
+/// An account and all that were merged into it, the nearest first.
+pub(super) async fn ids_of(pool: &PgPool, id: AccountId) -> Result<Vec<Uuid>, sqlx::Error> {
+    sqlx::query_scalar(
+        "with recursive link (id, length) as (
+             select $1, 1
+             union all
+             select account_id, length + 1 from link join directory.accounts on merged_into = id
+             where length < $2
+         )
+         select id from link order by length, id",
+    )
+    .bind(id.0)
+    .bind(LONGEST_CHAIN as i32)
+    .fetch_all(pool)
+    .await
 }
 
 /// Changes whenever staff or groups do: position, and which table it is in, for another version of

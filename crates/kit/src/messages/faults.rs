@@ -152,6 +152,15 @@ pub(super) const TABLE: &[(&str, &str)] = &[
         "должна быть страница или компания",
     ),
     ("is not an account", "такой компании нет"),
+    // prospects and duplicates
+    (
+        "must be another one than survivor_id",
+        "должен отличаться от survivor_id",
+    ),
+    (
+        "must be given, or account_ids, and not both",
+        "нужно указать либо список, либо account_ids",
+    ),
     // staff
     ("is not a group", "такой группы нет"),
     ("is not a member of staff", "такого сотрудника нет"),
@@ -228,6 +237,11 @@ pub(super) const TABLE: &[(&str, &str)] = &[
     // with a number or a list
     ("must be one of {}", "должно быть одно из: {}"),
     ("must be from 1 to {}", "должно быть от 1 до {}"),
+    (
+        "must be a number from 0 to {}",
+        "должно быть число от 0 до {}",
+    ),
+    ("must have 1 to {} entries", "от 1 до {} записей"),
     ("must be at most {}", "не больше {}"),
     ("must have at most {} characters", "не больше {} знаков"),
     ("must have at least {} characters", "не меньше {} знаков"),

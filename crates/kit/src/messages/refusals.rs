@@ -127,6 +127,16 @@ pub(super) const TABLE: &[(&str, &str, &str)] = &[
         "The company is in the pool: it has no owner.",
     ),
     (
+        "ACCOUNT_MERGED",
+        "Компания объединена с другой.",
+        "The company was merged with another one.",
+    ),
+    (
+        "ACCOUNT_NOT_MERGED",
+        "Эта запись ни с чем не объединена.",
+        "This record is merged with none.",
+    ),
+    (
         "ACCOUNT_UNKNOWN",
         "Такой компании нет.",
         "There is no such company.",
@@ -140,6 +150,26 @@ pub(super) const TABLE: &[(&str, &str, &str)] = &[
         "CATALOGUE_INVALID",
         "Так это опубликовать нельзя: проверьте поля.",
         "This cannot be published: check the fields.",
+    ),
+    (
+        "CLAIMED",
+        "С этой компанией сейчас работает другой сотрудник.",
+        "Somebody else works with this company at the moment.",
+    ),
+    (
+        "CLAIM_OVER",
+        "Время закрепления вышло: закрепите компанию снова.",
+        "The time of the claim is over: claim the company again.",
+    ),
+    (
+        "CLIENT_INTO_PROSPECT",
+        "Клиента нельзя присоединить к потенциальному клиенту: объедините наоборот.",
+        "A client cannot be merged into a prospect: merge them the other way round.",
+    ),
+    (
+        "DISTRIBUTION_EXISTS",
+        "Такое распределение уже есть.",
+        "This distribution is there already.",
     ),
     (
         "ENTRY_UNKNOWN",
@@ -172,9 +202,50 @@ pub(super) const TABLE: &[(&str, &str, &str)] = &[
         "There is no such group.",
     ),
     (
+        "HAS_ENOUGH",
+        "У этого сотрудника уже достаточно компаний.",
+        "This person has enough companies already.",
+    ),
+    (
+        "LIST_BY_CRITERIA",
+        "В этот список компании попадают по условиям.",
+        "Companies are on this list by criteria.",
+    ),
+    (
+        "LIST_BY_MEMBERS",
+        "В этот список компании заносят по одной.",
+        "Companies are put on this list one by one.",
+    ),
+    ("LIST_CLOSED", "Список закрыт.", "The list is closed."),
+    (
+        "LIST_EXISTS",
+        "Такой список уже есть.",
+        "This list is there already.",
+    ),
+    (
+        "LIST_TAKEN",
+        "Список с таким названием уже есть.",
+        "There is a list of this name already.",
+    ),
+    (
+        "LIST_UNKNOWN",
+        "Такого списка нет.",
+        "There is no such list.",
+    ),
+    (
         "LOGIN_TAKEN",
         "Такой логин уже занят.",
         "This login is taken.",
+    ),
+    (
+        "MERGED_WITH_ITSELF",
+        "Запись нельзя объединить с самой собой.",
+        "A record cannot be merged with itself.",
+    ),
+    (
+        "NOT_A_SELLER",
+        "Этому сотруднику компании не дают.",
+        "This person is given no companies.",
     ),
     (
         "ORDER_TAKEN",
@@ -195,6 +266,11 @@ pub(super) const TABLE: &[(&str, &str, &str)] = &[
         "OWNER_OUT_OF_REACH",
         "Вы не можете передавать компании этого сотрудника или этому сотруднику.",
         "You may not hand over companies of this member of staff or to them.",
+    ),
+    (
+        "PHONE_CLAIMED",
+        "По этому телефону сейчас звонит другой сотрудник: он есть и в другой карточке.",
+        "Somebody else calls this phone at the moment: it is on another card, too.",
     ),
     (
         "STAFF_DISMISSED",

@@ -1,5 +1,8 @@
 //! A company: a prospect until its first order, then a client for ever; owned by at most one
-//! member of staff, else in the pool.
+//! member of staff, else in the pool, where one at a time may claim it.
+
+mod claim;
+mod merge;
 
 use std::collections::BTreeMap;
 
@@ -8,6 +11,11 @@ use es::{Aggregate, Kind, Personal, Reservation, Subject, Violation};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vocabulary::{AccountId, Email, GroupId, Money, OrderId, PhoneNumber, StaffId};
+
+pub use claim::{
+    Claim, ClaimExpired, ClaimGranted, ClaimNumbersChanged, ClaimReleased, ClaimRenewed, NUMBER,
+};
+pub use merge::{Merge, Merged, Unmerged};
 
 use crate::card::{Card, Changes, Details};
 
@@ -49,6 +57,27 @@ pub enum Event {
     /// An order came to nothing; the company stays a client.
     #[serde(rename = "account.order_cancelled")]
     OrderCancelled(OrderCancelled),
+    /// A prospect of the pool is spoken with by one member of staff alone, for a while.
+    #[serde(rename = "account.claim_granted")]
+    ClaimGranted(ClaimGranted),
+    /// The holder of a claim has more time.
+    #[serde(rename = "account.claim_renewed")]
+    ClaimRenewed(ClaimRenewed),
+    /// The card of a claimed prospect has other telephones.
+    #[serde(rename = "account.claim_numbers_changed")]
+    ClaimNumbersChanged(ClaimNumbersChanged),
+    /// A claim was given up before its time.
+    #[serde(rename = "account.claim_released")]
+    ClaimReleased(ClaimReleased),
+    /// The time of a claim is over.
+    #[serde(rename = "account.claim_expired")]
+    ClaimExpired(ClaimExpired),
+    /// An account is another record of a company, whose record answers for both from now on.
+    #[serde(rename = "account.merged")]
+    Merged(Merged),
+    /// Merged records are two companies after all.
+    #[serde(rename = "account.unmerged")]
+    Unmerged(Unmerged),
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -156,6 +185,9 @@ pub struct State {
     /// Key of the catalogue.
     pub status: Option<String>,
     pub orders: BTreeMap<OrderId, OrderStanding>,
+    pub claim: Option<Claim>,
+    /// The account that answers for this one.
+    pub merged_into: Option<AccountId>,
 }
 
 /// Where somebody can be reached.
@@ -221,6 +253,7 @@ pub enum Command {
     /// Out of the pool.
     AssignOwner {
         to: Owner,
+        now: DateTime<Utc>,
     },
     Transfer {
         /// Who is meant to hand over; an account of somebody else stays.
@@ -235,6 +268,35 @@ pub enum Command {
     CancelOrder {
         order_id: OrderId,
         reason: String,
+    },
+    Claim {
+        by: Owner,
+        now: DateTime<Utc>,
+        until: DateTime<Utc>,
+    },
+    RenewClaim {
+        by: StaffId,
+        now: DateTime<Utc>,
+        until: DateTime<Utc>,
+    },
+    ReleaseClaim {
+        /// Whose claim is meant.
+        holder: StaffId,
+        now: DateTime<Utc>,
+    },
+    /// Says that a claim is over, if it is.
+    ExpireClaim {
+        now: DateTime<Utc>,
+    },
+    /// Somebody has logged an interaction.
+    FirstContact {
+        by: StaffId,
+        logged_at: DateTime<Utc>,
+    },
+    Merge(Merge),
+    Unmerge {
+        reason: String,
+        owner_left: bool,
     },
 }
 
@@ -283,6 +345,18 @@ pub enum Rejection {
     OrderUnknown,
     #[error("the personal data of this account was erased")]
     Erased,
+    #[error("claimed until {}", until.format("%FT%TZ"))]
+    Claimed { until: DateTime<Utc> },
+    #[error("the claim is over")]
+    ClaimOver,
+    #[error("the account is merged into another one")]
+    Merged { into: AccountId },
+    #[error("the account is merged into none")]
+    NotMerged,
+    #[error("an account cannot be merged with itself")]
+    MergedWithItself,
+    #[error("a client cannot be merged into a prospect, but the prospect into the client")]
+    ClientIntoProspect,
 }
 
 impl es::Rejection for Rejection {
@@ -291,9 +365,16 @@ impl es::Rejection for Rejection {
             Self::Unknown | Self::OrderUnknown => Kind::NotFound,
             Self::Exists => Kind::AlreadyExists,
             Self::Incomplete(_) => Kind::Invalid,
-            Self::InPool | Self::AlreadyOwned | Self::OwnerChanged | Self::Erased => {
-                Kind::FailedPrecondition
-            }
+            Self::InPool
+            | Self::AlreadyOwned
+            | Self::OwnerChanged
+            | Self::Erased
+            | Self::Claimed { .. }
+            | Self::ClaimOver
+            | Self::Merged { .. }
+            | Self::NotMerged
+            | Self::MergedWithItself
+            | Self::ClientIntoProspect => Kind::FailedPrecondition,
         }
     }
 
@@ -307,6 +388,12 @@ impl es::Rejection for Rejection {
             Self::OwnerChanged => "OWNER_CHANGED",
             Self::OrderUnknown => "ORDER_UNKNOWN",
             Self::Erased => "ACCOUNT_ERASED",
+            Self::Claimed { .. } => "CLAIMED",
+            Self::ClaimOver => "CLAIM_OVER",
+            Self::Merged { .. } => "ACCOUNT_MERGED",
+            Self::NotMerged => "ACCOUNT_NOT_MERGED",
+            Self::MergedWithItself => "MERGED_WITH_ITSELF",
+            Self::ClientIntoProspect => "CLIENT_INTO_PROSPECT",
         }
     }
 
@@ -319,7 +406,13 @@ impl es::Rejection for Rejection {
             | Self::AlreadyOwned
             | Self::OwnerChanged
             | Self::OrderUnknown
-            | Self::Erased => Vec::new(),
+            | Self::Erased
+            | Self::Claimed { .. }
+            | Self::ClaimOver
+            | Self::Merged { .. }
+            | Self::NotMerged
+            | Self::MergedWithItself
+            | Self::ClientIntoProspect => Vec::new(),
         }
     }
 }
@@ -333,6 +426,11 @@ impl Aggregate for Account {
     const CATEGORY: &'static str = "account";
 
     fn decide(state: &State, command: Command) -> Result<Vec<Event>, Rejection> {
+        if let Some(into) = state.merged_into
+            && merge::concerns_survivor(&command)
+        {
+            return Err(Rejection::Merged { into });
+        }
         match (state.registered, command) {
             (false, Command::Register(registration)) => register(registration),
             (false, _) => Err(Rejection::Unknown),
@@ -343,14 +441,7 @@ impl Aggregate for Account {
             (true, Command::Erase { .. }) if state.erased => Ok(Vec::new()),
             (true, Command::Erase { stop_list }) => Ok(vec![Event::Erased(Erased { stop_list })]),
             (true, Command::ChangeStatus { to, reason }) => Ok(change_status(state, to, reason)),
-            (true, Command::AssignOwner { to }) => match state.owner_id {
-                None => Ok(vec![Event::OwnerAssigned(OwnerAssigned {
-                    owner_id: to.id,
-                    owner_group_id: to.group_id,
-                })]),
-                Some(owner) if owner == to.id => Ok(Vec::new()),
-                Some(_) => Err(Rejection::AlreadyOwned),
-            },
+            (true, Command::AssignOwner { to, now }) => claim::assign_owner(state, to, now),
             (true, Command::Transfer { from, to, reason }) => transfer(state, from, to, reason),
             (true, Command::ReturnToPool { reason }) => Ok(state
                 .owner_id
@@ -374,6 +465,17 @@ impl Aggregate for Account {
                         })])
                     }
                 }
+            }
+            (true, Command::Claim { by, now, until }) => claim::claim(state, by, now, until),
+            (true, Command::RenewClaim { by, now, until }) => claim::renew(state, by, now, until),
+            (true, Command::ReleaseClaim { holder, now }) => claim::release(state, holder, now),
+            (true, Command::ExpireClaim { now }) => Ok(claim::expire(state, now)),
+            (true, Command::FirstContact { by, logged_at }) => {
+                Ok(claim::first_contact(state, by, logged_at))
+            }
+            (true, Command::Merge(command)) => merge::merge(state, command),
+            (true, Command::Unmerge { reason, owner_left }) => {
+                merge::unmerge(state, reason, owner_left)
             }
         }
     }
@@ -428,6 +530,19 @@ impl Aggregate for Account {
             Event::OrderCancelled(order) => {
                 with_order(state, order.order_id, OrderStanding::Cancelled)
             }
+            Event::ClaimGranted(event) => claim::granted(state, event),
+            Event::ClaimRenewed(event) => claim::renewed(state, event),
+            Event::ClaimNumbersChanged(_) => state,
+            Event::ClaimReleased(event) => claim::ended(state, event.released_at),
+            Event::ClaimExpired(event) => claim::ended(state, event.until),
+            Event::Merged(event) => State {
+                merged_into: Some(event.survivor_id),
+                ..state
+            },
+            Event::Unmerged(_) => State {
+                merged_into: None,
+                ..state
+            },
         }
     }
 
@@ -436,6 +551,8 @@ impl Aggregate for Account {
             Event::ProspectRegistered(registered) => Some(registered.registered_at),
             Event::OrderRegistered(order) => Some(order.ordered_at),
             Event::ConvertedToClient(converted) => Some(converted.converted_at),
+            Event::ClaimReleased(event) => Some(event.released_at),
+            Event::ClaimExpired(event) => Some(event.until),
             Event::DetailsChanged(_)
             | Event::CardSealedAnew(_)
             | Event::Erased(_)
@@ -443,11 +560,17 @@ impl Aggregate for Account {
             | Event::OwnerAssigned(_)
             | Event::OwnershipTransferred(_)
             | Event::ReturnedToPool(_)
-            | Event::OrderCancelled(_) => None,
+            | Event::OrderCancelled(_)
+            | Event::ClaimGranted(_)
+            | Event::ClaimRenewed(_)
+            | Event::ClaimNumbersChanged(_)
+            | Event::Merged(_)
+            | Event::Unmerged(_) => None,
         }
     }
 
-    /// What the outside world calls one order is one order, on whichever account.
+    /// What the outside world calls one order is one order, on whichever account; so is a telephone
+    /// that somebody is about to call.
     fn reservations(event: &Event) -> Vec<Reservation> {
         match event {
             Event::OrderRegistered(order) => order
@@ -458,6 +581,13 @@ impl Aggregate for Account {
                     name: external_id.clone(),
                 })
                 .collect(),
+            Event::ClaimGranted(claim) => claim::locks(claim.phones.as_ref()),
+            Event::ClaimNumbersChanged(claim) => std::iter::once(claim::unlock())
+                .chain(claim::locks(claim.phones.as_ref()))
+                .collect(),
+            Event::ClaimReleased(_) | Event::ClaimExpired(_) => vec![claim::unlock()],
+            Event::Merged(merged) => merge::link(merged),
+            Event::Unmerged(_) => vec![merge::unlink()],
             Event::ProspectRegistered(_)
             | Event::DetailsChanged(_)
             | Event::CardSealedAnew(_)
@@ -467,7 +597,8 @@ impl Aggregate for Account {
             | Event::OwnershipTransferred(_)
             | Event::ReturnedToPool(_)
             | Event::ConvertedToClient(_)
-            | Event::OrderCancelled(_) => Vec::new(),
+            | Event::OrderCancelled(_)
+            | Event::ClaimRenewed(_) => Vec::new(),
         }
     }
 }
@@ -503,7 +634,9 @@ fn change_details(now: &State, id: AccountId, changes: Changes) -> Result<Vec<Ev
         return Ok(Vec::new());
     }
     complete(&now.details.clone().changed_by(&differing))?;
-    Ok(vec![Event::DetailsChanged(differing)])
+    let follows = claim::follow_numbers(now, differing.phones.as_ref());
+    let changed = Event::DetailsChanged(differing);
+    Ok(std::iter::once(changed).chain(follows).collect())
 }
 
 /// What the card has now and what it had before are under one key, so both go together.
@@ -511,10 +644,13 @@ fn forget(now: &State, id: AccountId, points: &Points) -> Vec<Event> {
     if now.erased || !now.ever.has_any_of(points) {
         return Vec::new();
     }
-    vec![Event::CardSealedAnew(CardSealedAnew {
-        details: now.details.sealed_anew(id, &points.phones, &points.emails),
+    let details = now.details.sealed_anew(id, &points.phones, &points.emails);
+    let follows = claim::follow_numbers(now, details.phones.as_ref());
+    let sealed = Event::CardSealedAnew(CardSealedAnew {
+        details,
         supersedes: now.details.subject(id),
-    })]
+    });
+    std::iter::once(sealed).chain(follows).collect()
 }
 
 fn change_status(now: &State, to: String, reason: String) -> Vec<Event> {

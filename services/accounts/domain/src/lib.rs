@@ -11,6 +11,8 @@
 pub mod account;
 pub mod card;
 pub mod catalogue;
+pub mod distribution;
 pub mod field;
 pub mod group;
+pub mod prospect_list;
 pub mod staff;

@@ -4,11 +4,11 @@
 mod cards;
 pub(crate) mod commands;
 pub(crate) mod extras;
-mod transfer;
+pub(crate) mod transfer;
 
 use accounts_domain::{card::extras::Link, catalogue::List};
 use api::accounts::{
-    AssignOwnerRequest, AssignOwnerResponse, CancelOrderRequest, CancelOrderResponse,
+    self as pb, AssignOwnerRequest, AssignOwnerResponse, CancelOrderRequest, CancelOrderResponse,
     ChangeAccountDetailsRequest, ChangeAccountDetailsResponse, GetAccountRequest,
     GetAccountResponse, GetOwnershipHistoryRequest, GetOwnershipHistoryResponse,
     ImportAccountsRequest, ImportAccountsResponse, ImportOrdersRequest, ImportOrdersResponse,
@@ -47,20 +47,27 @@ impl Accounts {
     }
 
     async fn get(&self, ctx: &Ctx, id: AccountId) -> Result<GetAccountResponse, AppError> {
-        self.service.visible_account(ctx, id).await?;
-        let pool = self.service.pool();
+        let visible = self.service.visible_account(ctx, id).await?;
+        let (pool, id) = (self.service.pool(), visible.id);
         let company = companies::find(pool, id)
             .await?
             // Owners are known a moment earlier than cards: to this caller it is not there yet.
             .ok_or(AppError::NotFound { what: "account" })?;
-        let orders = companies::orders_of(pool, id).await?;
+        let ids = self.service.directory.ids_of(id).await?;
+        let orders = companies::orders_of(pool, &ids).await?;
         let linked = company.extras.links.iter().filter_map(Link::account);
-        let visible = extras::visible(&self.service, ctx, linked.collect()).await?;
+        let linkable = extras::visible(&self.service, ctx, linked.collect()).await?;
         let mut links = company.extras.links.clone();
-        links.retain(|link| link.account().is_none_or(|id| visible.contains(&id)));
+        links.retain(|link| link.account().is_none_or(|id| linkable.contains(&id)));
         let since = statuses::since(pool, id).await?;
         let mut account = wire::account(company, orders);
         account.status_since = since.map(timestamp);
+        account.claim = visible.claim_at(ctx.now).map(|claim| pb::Claim {
+            account_id: id.to_string(),
+            holder_id: claim.holder_id.to_string(),
+            until: Some(timestamp(claim.until)),
+        });
+        account.merged_ids = ids.iter().skip(1).map(ToString::to_string).collect();
         let card = account.card.get_or_insert_default();
         card.links = links.into_iter().map(wire::link).collect();
         Ok(GetAccountResponse {
@@ -100,7 +107,7 @@ impl Accounts {
         ctx: &Ctx,
         id: AccountId,
     ) -> Result<GetOwnershipHistoryResponse, AppError> {
-        self.service.visible_account(ctx, id).await?;
+        let id = self.service.visible_account(ctx, id).await?.id;
         let spans = ownership::history(self.service.pool(), id).await?;
         Ok(GetOwnershipHistoryResponse {
             ownerships: spans.iter().map(wire::ownership).collect(),

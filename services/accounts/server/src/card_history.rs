@@ -49,7 +49,7 @@ impl Cards {
         let to = extras::chosen(&mut v, &known, List::Status, "status", &req.status);
         let reason = v.optional("reason", &req.reason, MAX_TEXT);
         let (id, to) = checked(v, id.zip(to))?;
-        commands::check_visible(&self.service, &ctx, id).await?;
+        let id = commands::check_visible(&self.service, &ctx, id).await?;
         let ctx = ctx.expecting(req.expected_version);
         let command = Command::ChangeStatus { to, reason };
         let outcome = commands::execute(&self.service, &ctx, id, command).await?;
@@ -66,7 +66,7 @@ impl Cards {
         let mut v = Violations::new();
         let id = v.id("account_id", &req.account_id);
         let id = checked(v, id)?;
-        self.service.visible_account(ctx, id).await?;
+        let id = self.service.visible_account(ctx, id).await?.id;
         let stays = statuses::history(self.service.pool(), id).await?;
         let totals = totals(&stays, ctx.now);
         let times = stays.into_iter().map(|stay| time(stay, ctx.now));

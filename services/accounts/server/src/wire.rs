@@ -148,7 +148,10 @@ pub(crate) fn account(company: Company, orders: Vec<OrderRow>) -> pb::Account {
         orders: orders.into_iter().map(order).collect(),
         erased: company.erased,
         status: company.status.unwrap_or_default(),
+        // What only one card is asked for.
         status_since: None,
+        claim: None,
+        merged_ids: Vec::new(),
     }
 }
 

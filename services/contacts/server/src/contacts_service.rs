@@ -1,14 +1,15 @@
 //! The gRPC service: reads requests, checks who sees what, and asks the domain.
 
 use api::contacts::{
-    AddContactPersonRequest, AddContactPersonResponse, ChangePersonDetailsRequest,
-    ChangePersonDetailsResponse, ConfirmErasureRequest, ConfirmErasureResponse, ContactPoints,
-    GetErasureRequest, GetErasureResponse, GetInteractionRequest, GetInteractionResponse,
-    GetTimelineRequest, GetTimelineResponse, ImportInteractionsRequest, ImportInteractionsResponse,
-    ImportPersonsRequest, ImportPersonsResponse, ListContactPersonsRequest,
-    ListContactPersonsResponse, ListErasuresRequest, ListErasuresResponse, LogInteractionRequest,
-    LogInteractionResponse, RedactInteractionRequest, RedactInteractionResponse,
-    RequestErasureRequest, RequestErasureResponse, contacts_service_server::ContactsService,
+    self as contacts, AddContactPersonRequest, AddContactPersonResponse,
+    ChangePersonDetailsRequest, ChangePersonDetailsResponse, ConfirmErasureRequest,
+    ConfirmErasureResponse, ContactPoints, GetErasureRequest, GetErasureResponse,
+    GetInteractionRequest, GetInteractionResponse, GetTimelineRequest, GetTimelineResponse,
+    ImportInteractionsRequest, ImportInteractionsResponse, ImportPersonsRequest,
+    ImportPersonsResponse, ListContactPersonsRequest, ListContactPersonsResponse,
+    ListErasuresRequest, ListErasuresResponse, LogInteractionRequest, LogInteractionResponse,
+    RedactInteractionRequest, RedactInteractionResponse, RequestErasureRequest,
+    RequestErasureResponse, contacts_service_server::ContactsService,
 };
 use contacts_domain::{
     Interaction, Person, interaction,
@@ -56,7 +57,7 @@ impl ContactsService for Contacts {
         stopped.emails(&mut v, "emails", &emails);
         v.finish()?;
         let account_id = account_id.ok_or(AppError::NotFound { what: "account" })?;
-        self.service.visible_account(&ctx, account_id).await?;
+        let account_id = self.service.visible_account(&ctx, account_id).await?.id;
 
         let external_id = Some(external_id).filter(|id| !id.is_empty());
         let id = match &external_id {
@@ -151,12 +152,20 @@ impl ContactsService for Contacts {
         let account_id = v.id::<AccountId>("account_id", &request.account_id);
         v.finish()?;
         let account_id = account_id.ok_or(AppError::NotFound { what: "account" })?;
-        self.service.visible_account(&ctx, account_id).await?;
-        let rows = persons_view::of_account(self.service.pool(), account_id)
+        let account_id = self.service.visible_account(&ctx, account_id).await?.id;
+        let ids = self.service.directory.ids_of(account_id).await;
+        let ids = ids.map_err(AppError::from)?;
+        let rows = persons_view::of_account(self.service.pool(), &ids)
             .await
             .map_err(AppError::from)?;
         Ok(Response::new(ListContactPersonsResponse {
-            persons: rows.into_iter().map(Into::into).collect(),
+            persons: rows
+                .into_iter()
+                .map(|row| contacts::Person {
+                    account_id: account_id.to_string(),
+                    ..row.into()
+                })
+                .collect(),
         }))
     }
 
@@ -205,11 +214,15 @@ impl ContactsService for Contacts {
             .await
             .map_err(AppError::from)?
             .ok_or_else(absent)?;
-        self.service
+        let account = self
+            .service
             .visible_account(&ctx, AccountId(entry.account_id))
             .await?;
         Ok(Response::new(GetInteractionResponse {
-            interaction: Some(entry.into()),
+            interaction: Some(contacts::Interaction {
+                account_id: account.id.to_string(),
+                ..entry.into()
+            }),
         }))
     }
 
@@ -229,10 +242,11 @@ impl ContactsService for Contacts {
         let account_id = account_id.ok_or(AppError::NotFound { what: "account" })?;
         let list = format!("timeline/{account_id}/{author_id:?}/{kind:?}");
         let page = self.service.page(&request.page, &list)?;
-        self.service.visible_account(&ctx, account_id).await?;
+        let account_id = self.service.visible_account(&ctx, account_id).await?.id;
+        let ids = self.service.directory.ids_of(account_id).await;
 
         let filter = Filter {
-            account_id,
+            account_ids: ids.map_err(AppError::from)?,
             author_id,
             kind,
         };
@@ -242,7 +256,13 @@ impl ContactsService for Contacts {
                 .map_err(AppError::from)?;
         let next_page_token = page.cut(&mut entries, timeline_view::Entry::key);
         Ok(Response::new(GetTimelineResponse {
-            interactions: entries.into_iter().map(Into::into).collect(),
+            interactions: entries
+                .into_iter()
+                .map(|entry| contacts::Interaction {
+                    account_id: account_id.to_string(),
+                    ..entry.into()
+                })
+                .collect(),
             next_page_token,
             total,
         }))

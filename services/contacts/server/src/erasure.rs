@@ -98,12 +98,12 @@ pub(crate) async fn get(
     let absent = || AppError::NotFound { what: "erasure" };
     let (pool, id) = (service.pool(), id.ok_or_else(absent)?);
     let erasure = erasures_view::find(pool, id).await?.ok_or_else(absent)?;
-    let account_id = erasure.account_id();
-    service.visible_account(ctx, account_id).await?;
+    let account = service.visible_account(ctx, erasure.account_id()).await?;
     let to_review = if erasure.is_confirmed() {
         Vec::new()
     } else {
-        timeline_view::shared_with(pool, account_id, id).await?
+        let ids = service.directory.ids_of(account.id).await?;
+        timeline_view::shared_with(pool, &ids, id).await?
     };
     let mut answers = erasures_view::answers(pool, vec![erasure]).await?;
     let mut erasure = answers.pop().ok_or_else(absent)?;

@@ -37,8 +37,9 @@ struct Imported {
     position: i64,
 }
 
-/// Which of the accounts named in a file the caller sees: one query for the whole batch.
-struct Accounts(HashSet<AccountId>);
+/// Which of the accounts named in a file the caller sees, and which one answers for each: one query
+/// for the whole batch.
+struct Accounts(HashMap<AccountId, AccountId>);
 
 impl Accounts {
     async fn visible<'a>(
@@ -57,8 +58,9 @@ impl Accounts {
             .collect();
         let ids: Vec<_> = ids.into_iter().collect();
         let mut known = service.known_accounts(&ids).await?;
-        known.retain(|_, account| ctx.sees().includes_owner(account.owner_id));
-        Ok(Self(known.into_keys().collect()))
+        known.retain(|_, account| account.is_visible(ctx.sees(), ctx.now));
+        let known = known.into_iter();
+        Ok(Self(known.map(|(id, account)| (id, account.id)).collect()))
     }
 
     /// The account of a row. What is hidden from the caller and what does not exist read the same.
@@ -67,11 +69,16 @@ impl Accounts {
         if external_id.is_empty() {
             return None;
         }
-        let id = Some(AccountId::of_external(&external_id)).filter(|id| self.0.contains(id));
+        let id = Some(AccountId::of_external(&external_id)).filter(|id| self.0.contains_key(id));
         if id.is_none() {
             v.add("account", "is not known");
         }
         id
+    }
+
+    /// The one that answers for the account of a row.
+    fn answering(&self, id: AccountId) -> Option<AccountId> {
+        self.0.get(&id).copied()
     }
 }
 
@@ -119,24 +126,25 @@ async fn record<A: Aggregate>(
 }
 
 /// What [`record`] would answer, as far as the view tells: `known` has the ids that are taken and
-/// the account of each.
+/// the account that answers for each.
 fn foresee<C>(
     service: &Service,
+    accounts: &Accounts,
     rows: Vec<Row<C>>,
     mut known: HashMap<Uuid, AccountId>,
     taken: &impl Rejection,
 ) -> Imported {
     let results = rows.into_iter().map(|row| match row.read {
         Err(violations) => rejected(row.number, violations),
-        Ok(ready) => match known.entry(ready.id) {
-            Entry::Vacant(free) => {
-                free.insert(ready.account_id);
+        Ok(ready) => match (known.entry(ready.id), accounts.answering(ready.account_id)) {
+            (Entry::Vacant(free), account) => {
+                free.insert(account.unwrap_or(ready.account_id));
                 accepted(row.number, Outcome::Created, ready.id)
             }
-            Entry::Occupied(there) if *there.get() == ready.account_id => {
+            (Entry::Occupied(there), account) if Some(*there.get()) == account => {
                 accepted(row.number, Outcome::Repeated, ready.id)
             }
-            Entry::Occupied(_) => rejected(row.number, against_the_rules(taken)),
+            (Entry::Occupied(_), _) => rejected(row.number, against_the_rules(taken)),
         },
     });
     Imported {

@@ -3,7 +3,7 @@
 
 use api::contacts::{LogInteractionRequest, NextStep as NextStepRequest};
 use contacts_domain::interaction::{CompletedTask, Log, duration_fault};
-use kit::{AppError, Ctx, Service, Violations};
+use kit::{AccountEntry, AppError, Ctx, Service, Violations};
 use uuid::Uuid;
 use vocabulary::{
     AccountId, Deadline, Direction, InteractionId, NextStep, PersonId, TaskId, TaskKind,
@@ -50,18 +50,24 @@ pub(crate) async fn read(
     };
 
     let mut completes = None;
-    if let Some(account_id) = account_id {
-        service.visible_account(ctx, account_id).await?;
+    let account = match account_id {
+        Some(id) => Some(service.visible_account(ctx, id).await?),
+        None => None,
+    };
+    let account_id = account.map(|account| account.id);
+    if let Some(account) = account {
+        let ids = service.directory.ids_of(account.id).await?;
         let promised_to = next_step.as_ref().and_then(|step| step.person_id);
         let named = [
             ("person_id", person_id.as_slice()),
             ("next_step.person_id", promised_to.as_slice()),
             ("mentioned_person_ids", &mentioned),
         ];
-        check_persons(service, &mut v, account_id, named).await?;
+        check_persons(service, &mut v, account.id, named).await?;
         if let Some(task_id) = task_id {
-            completes = find_task(service, ctx, &mut v, account_id, task_id).await?;
+            completes = find_task(service, ctx, &mut v, &ids, task_id).await?;
         }
+        check_claim(ctx, &account)?;
     }
     if !v.is_empty() {
         if let Some(step) = &request.next_step {
@@ -124,6 +130,17 @@ fn check_next_step(v: &mut Violations, ctx: &Ctx, step: &NextStepRequest) {
     }
 }
 
+/// While somebody has claimed it, nobody else speaks with it (`domain.md`, invariant 10).
+fn check_claim(ctx: &Ctx, account: &AccountEntry) -> Result<(), AppError> {
+    match account.claim_at(ctx.now) {
+        Some(claim) if ctx.staff() != Some(claim.holder_id) => Err(AppError::precondition(
+            "CLAIMED",
+            "somebody else has claimed this account",
+        )),
+        _ => Ok(()),
+    }
+}
+
 async fn check_persons(
     service: &Service,
     v: &mut Violations,
@@ -146,13 +163,13 @@ async fn find_task(
     service: &Service,
     ctx: &Ctx,
     v: &mut Violations,
-    account_id: AccountId,
+    accounts: &[Uuid],
     id: TaskId,
 ) -> Result<Option<CompletedTask>, AppError> {
     let task = tasks_view::find(service.pool(), id)
         .await?
         .filter(|task| match task.account_id {
-            Some(of_account) => of_account == account_id,
+            Some(of_account) => accounts.contains(&of_account.0),
             None => ctx.sees().includes(task.assignee_id),
         });
     if task.is_none() {

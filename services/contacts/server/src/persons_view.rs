@@ -167,12 +167,10 @@ async fn erase(tx: &mut PgConnection, id: Uuid) -> Result<(), ApplyError> {
     Ok(())
 }
 
-/// All persons of an account, by name as a Russian reader expects it.
-pub(crate) async fn of_account(pool: &PgPool, id: AccountId) -> Result<Vec<Row>, sqlx::Error> {
-    let mut rows: Vec<Row> = sqlx::query_as("select * from persons.persons where account_id = $1")
-        .bind(id.0)
-        .fetch_all(pool)
-        .await?;
+/// All persons of an account, under all its ids, by name as a Russian reader expects it.
+pub(crate) async fn of_account(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Row>, sqlx::Error> {
+    let rows = sqlx::query_as("select * from persons.persons where account_id = any($1)");
+    let mut rows: Vec<Row> = rows.bind(ids).fetch_all(pool).await?;
     // Folded, because the database would put Ё before А.
     rows.sort_by_cached_key(|row| (fold_for_search(&row.name), row.person_id));
     Ok(rows)
@@ -184,18 +182,18 @@ pub(crate) async fn accounts_of(
     service: &Service,
     ids: &[Uuid],
 ) -> Result<HashMap<Uuid, AccountId>, AppError> {
-    let known = find_accounts(service.pool(), ids).await?;
+    let known = find_accounts(service, ids).await?;
     if ids.iter().all(|id| known.contains_key(id)) {
         return Ok(known);
     }
     let head = service.position(service.log.refresh_head().await?);
     service.views.reached(&[head], Duration::MAX).await?;
-    Ok(find_accounts(service.pool(), ids).await?)
+    Ok(find_accounts(service, ids).await?)
 }
 
 /// As [`accounts_of`], as far as the view has got.
 pub(crate) async fn find_accounts(
-    pool: &PgPool,
+    service: &Service,
     ids: &[Uuid],
 ) -> Result<HashMap<Uuid, AccountId>, sqlx::Error> {
     if ids.is_empty() {
@@ -205,8 +203,9 @@ pub(crate) async fn find_accounts(
         "select person_id, account_id from persons.persons where person_id = any($1)",
     )
     .bind(ids)
-    .fetch_all(pool)
+    .fetch_all(service.pool())
     .await?;
     let rows = rows.into_iter();
-    Ok(rows.map(|(id, account)| (id, AccountId(account))).collect())
+    let found = rows.map(|(id, account)| (id, AccountId(account)));
+    service.directory.answering(found.collect()).await
 }

@@ -204,7 +204,7 @@ async fn a_timeline_is_paged_from_the_newest_on() -> Result<()> {
     bench.follow(TimelineView).await?;
 
     let everything = Filter {
-        account_id: vector(),
+        account_ids: vec![vector().0],
         author_id: None,
         kind: None,
     };

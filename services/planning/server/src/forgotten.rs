@@ -76,9 +76,19 @@ async fn count(pool: &PgPool, owners: Option<&[Uuid]>) -> Result<i64, sqlx::Erro
 fn add_forgotten(sql: &mut QueryBuilder<Postgres>, owners: Option<&[Uuid]>) {
     sql.push(
         " from directory.accounts a
-          where a.owner_id is not null and not exists (
+          where a.owner_id is not null and a.merged_into is null and not exists (
               select from tasks.states s
-              where s.account_id = a.account_id and s.valid_to = 'infinity' and s.state = 'open')",
+              where s.account_id = a.account_id and s.valid_to = 'infinity' and s.state = 'open')
+          -- Nor at one of the records that were merged into it, if there are any.
+          and not exists (
+              with recursive merged (id) as (
+                  select account_id from directory.accounts where merged_into = a.account_id
+                  union all
+                  select m.account_id from merged
+                  join directory.accounts m on m.merged_into = merged.id
+              )
+              select from merged join tasks.states s on s.account_id = merged.id
+              where s.valid_to = 'infinity' and s.state = 'open')",
     );
     if let Some(owners) = owners {
         sql.push(" and a.owner_id = any(")

@@ -11,7 +11,7 @@ use kit::Service;
 use planning_domain::{Task, task::Command};
 use serde::Deserialize;
 use uuid::Uuid;
-use vocabulary::StaffId;
+use vocabulary::{AccountId, StaffId};
 
 use crate::{policy, tasks_view};
 
@@ -64,7 +64,12 @@ impl Reaction for HandOver {
             to_owner_id: to,
         } = event.fields()?;
         self.caught_up(event).await?;
-        let tasks = tasks_view::open_of(self.service.pool(), event.stream.id, from).await?;
+        let ids = self
+            .service
+            .directory
+            .ids_of(AccountId(event.stream.id))
+            .await?;
+        let tasks = tasks_view::open_of(self.service.pool(), &ids, from).await?;
         kill_point!("hand_over.tasks_found");
         let context = policy::context(Self::NAME, event, None, self.service.node.clock.now());
         let commands = tasks

@@ -73,9 +73,9 @@ async fn visible_accounts(
     let ids: Vec<_> = ids.into_iter().collect();
     let known = service.known_accounts(&ids).await?;
     Ok(known
-        .into_values()
-        .filter(|account| ctx.sees().includes_owner(account.owner_id))
-        .map(|account| account.id)
+        .into_iter()
+        .filter(|(_, account)| account.is_visible(ctx.sees(), ctx.now))
+        .map(|(id, _)| id)
         .collect())
 }
 

@@ -295,7 +295,7 @@ impl Planning {
         let task = loaded.state.ok_or(ABSENT)?;
         let visible = ctx.sees().includes(task.assignee_id)
             || match task.account_id {
-                Some(account_id) => self.sees_account(ctx, account_id).await?,
+                Some(account_id) => self.seen_account(ctx, account_id).await?.is_some(),
                 None => false,
             };
         if !visible {
@@ -311,18 +311,21 @@ impl Planning {
         v: &mut Violations,
         text: &str,
     ) -> Result<Option<AccountId>, AppError> {
-        let id = v.optional_id::<AccountId>("account_id", text);
-        if let Some(id) = id
-            && !self.sees_account(ctx, id).await?
-        {
+        let Some(id) = v.optional_id::<AccountId>("account_id", text) else {
+            return Ok(None);
+        };
+        let account = self.seen_account(ctx, id).await?;
+        if account.is_none() {
             v.add("account_id", "is not known");
         }
-        Ok(id)
+        Ok(account)
     }
 
-    async fn sees_account(&self, ctx: &Ctx, id: AccountId) -> Result<bool, AppError> {
+    /// The account that answers, if the caller sees it.
+    async fn seen_account(&self, ctx: &Ctx, id: AccountId) -> Result<Option<AccountId>, AppError> {
         let account = self.service.known_account(id).await?;
-        Ok(account.is_some_and(|account| ctx.sees().includes_owner(account.owner_id)))
+        let seen = account.filter(|account| account.is_visible(ctx.sees(), ctx.now));
+        Ok(seen.map(|account| account.id))
     }
 
     async fn is_active(&self, id: Option<StaffId>) -> Result<Option<bool>, AppError> {

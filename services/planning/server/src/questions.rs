@@ -30,6 +30,7 @@ pub(crate) async fn task(
     let filter = Filter {
         task_id: id.map(Uuid::from),
         visible_to: ctx.sees().owners(),
+        now: ctx.now,
         ..Filter::default()
     };
     let mut rows = tasks_view::list(service.pool(), &filter, None, 1).await?;
@@ -147,13 +148,24 @@ async fn read_filter(
         task_id: None,
         visible_to: visible_to(service, ctx, assignee_id, account_id).await?,
         assignee_id: assignee_id.map(Uuid::from),
-        account_id: account_id.map(Uuid::from),
+        account_ids: match account_id {
+            Some(id) => Some(all_ids(service, id).await?),
+            None => None,
+        },
+        now: ctx.now,
         due,
         standing: (request.only_open || request.only_overdue).then_some(Standing::Open),
         moved_after_deadline: request.moved_after_deadline,
         kind,
         as_of,
     })
+}
+
+/// Everything that answers as this account.
+async fn all_ids(service: &Service, id: AccountId) -> Result<Vec<Uuid>, AppError> {
+    let account = service.directory.account(id).await?;
+    let survivor = account.map_or(id, |account| account.id);
+    Ok(service.directory.ids_of(survivor).await?)
 }
 
 /// Whose tasks and accounts the caller sees. No limit where the list is of somebody or of an
@@ -169,7 +181,7 @@ async fn visible_to(
     }
     if let Some(id) = account_id
         && let Some(account) = service.directory.account(id).await?
-        && ctx.sees().includes_owner(account.owner_id)
+        && account.is_visible(ctx.sees(), ctx.now)
     {
         return Ok(None);
     }

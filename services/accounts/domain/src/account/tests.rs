@@ -4,22 +4,22 @@ use vocabulary::{Email, PhoneNumber};
 use super::*;
 use crate::card;
 
-fn id() -> AccountId {
+pub(super) fn id() -> AccountId {
     AccountId::of_external("acc-1001")
 }
 
-fn owner(external_id: &str) -> Owner {
+pub(super) fn owner(external_id: &str) -> Owner {
     Owner {
         id: StaffId::of_external(external_id),
         group_id: Some(GroupId::of_external("a")),
     }
 }
 
-fn at(text: &str) -> DateTime<Utc> {
+pub(super) fn at(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
 }
 
-fn vector() -> Card {
+pub(super) fn vector() -> Card {
     Card {
         name: "ООО «Вектор-Строй»".to_owned(),
         phones: vec![PhoneNumber::parse("8 900 000-01-15").unwrap()],
@@ -39,7 +39,7 @@ fn registration(owner: Option<Owner>) -> Registration {
     }
 }
 
-fn registered(owner: Option<Owner>) -> Event {
+pub(super) fn registered(owner: Option<Owner>) -> Event {
     Event::ProspectRegistered(ProspectRegistered {
         external_id: Some("acc-1001".to_owned()),
         details: Details::of(id(), vector()),
@@ -50,7 +50,7 @@ fn registered(owner: Option<Owner>) -> Event {
     })
 }
 
-fn order(external_id: &str) -> Order {
+pub(super) fn order(external_id: &str) -> Order {
     Order {
         id: OrderId::of_external(external_id),
         external_id: Some(external_id.to_owned()),
@@ -60,7 +60,7 @@ fn order(external_id: &str) -> Order {
     }
 }
 
-fn ordered(external_id: &str) -> Event {
+pub(super) fn ordered(external_id: &str) -> Event {
     Event::OrderRegistered(OrderRegistered {
         order_id: OrderId::of_external(external_id),
         external_id: Some(external_id.to_owned()),
@@ -71,14 +71,14 @@ fn ordered(external_id: &str) -> Event {
     })
 }
 
-fn converted(external_id: &str) -> Event {
+pub(super) fn converted(external_id: &str) -> Event {
     Event::ConvertedToClient(ConvertedToClient {
         order_id: OrderId::of_external(external_id),
         converted_at: at("2026-05-05T11:00:00Z"),
     })
 }
 
-fn transfer_to(external_id: &str, from: Option<&str>) -> Command {
+pub(super) fn transfer_to(external_id: &str, from: Option<&str>) -> Command {
     Command::Transfer {
         from: from.map(StaffId::of_external),
         to: owner(external_id),
@@ -86,7 +86,7 @@ fn transfer_to(external_id: &str, from: Option<&str>) -> Command {
     }
 }
 
-fn transferred(from: &str, to: &str) -> Event {
+pub(super) fn transferred(from: &str, to: &str) -> Event {
     Event::OwnershipTransferred(OwnershipTransferred {
         from_owner_id: owner(from).id,
         to_owner_id: owner(to).id,
@@ -194,7 +194,10 @@ fn only_an_account_of_the_pool_is_assigned() {
         owner_id: owner("s-11").id,
         owner_group_id: owner("s-11").group_id,
     });
-    let assign = Command::AssignOwner { to: owner("s-11") };
+    let assign = Command::AssignOwner {
+        to: owner("s-11"),
+        now: at("2026-03-02T09:00:00Z"),
+    };
     given::<Account>([])
         .when(assign.clone())
         .then_rejected(Rejection::Unknown);

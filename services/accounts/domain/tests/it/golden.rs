@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use accounts_domain::{
-    account::Account, catalogue::Catalogue, group::SalesGroup, staff::StaffMember,
+    account::Account, catalogue::Catalogue, distribution::Distribution, group::SalesGroup,
+    prospect_list::ProspectList, staff::StaffMember,
 };
 use es::golden::{family, faults};
 
@@ -15,6 +16,8 @@ fn every_stored_form_still_reads() {
         &[
             family::<Account>(),
             family::<Catalogue>(),
+            family::<Distribution>(),
+            family::<ProspectList>(),
             family::<SalesGroup>(),
             family::<StaffMember>(),
         ],

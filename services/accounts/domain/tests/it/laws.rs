@@ -8,8 +8,10 @@ use accounts_domain::{
         extras::{ExtraChanges, Extras, Link, Standard, Target},
     },
     catalogue::{self, Catalogue, Entry, List},
+    distribution::{self, Distribution},
     field::{Decimal, Field, Kind, Value},
     group::{self, SalesGroup},
+    prospect_list::{self, Callers, Changed, Created, Criteria, ProspectList},
     staff::{self, Credentials, Newcomer, StaffMember},
 };
 use chrono::{DateTime, NaiveDate, Utc};
@@ -72,6 +74,35 @@ proptest! {
     }
 
     #[test]
+    fn lists_obey(commands in vec(list_command(), 0..12)) {
+        check::<ProspectList>(commands);
+    }
+
+    #[test]
+    fn distributions_obey(shares in vec(share(), 0..3)) {
+        let planned = distribution::Planned { list_id: None, shares };
+        check::<Distribution>(vec![distribution::Command::Plan(planned)]);
+    }
+
+    /// However the times of claims lie: who has one keeps it until it is over.
+    #[test]
+    fn a_claim_is_taken_from_nobody(commands in vec(account_command(), 0..40)) {
+        let mut history = Vec::new();
+        for command in commands {
+            let before = Account::fold(&history);
+            let at = match &command {
+                account::Command::Claim { now, .. } => Some(*now),
+                _ => None,
+            };
+            history.extend(Account::decide(&before, command).unwrap_or_default());
+            if let Some((at, held)) = at.and_then(|at| Some((at, before.claim_at(at)?.holder))) {
+                let after = Account::fold(&history);
+                prop_assert_eq!(after.claim_at(at).map(|claim| claim.holder), Some(held));
+            }
+        }
+    }
+
+    #[test]
     fn a_company_is_converted_at_most_once(commands in vec(account_command(), 0..40)) {
         let mut history = Vec::new();
         for command in commands {
@@ -83,6 +114,8 @@ proptest! {
         prop_assert_eq!(conversions, orders.min(1));
     }
 }
+
+const LEASE: chrono::TimeDelta = chrono::TimeDelta::minutes(30);
 
 fn text() -> impl Strategy<Value = String> {
     "[а-яё ]{0,5}"
@@ -102,8 +135,8 @@ fn role() -> impl Strategy<Value = Role> {
 }
 
 fn instant() -> impl Strategy<Value = DateTime<Utc>> {
-    (0..2_000_000_000_i64)
-        .prop_map(|seconds| DateTime::from_timestamp(seconds, 0).unwrap_or_default())
+    // Close enough for claims to meet.
+    (0..20_000_i64).prop_map(|seconds| DateTime::from_timestamp(seconds, 0).unwrap_or_default())
 }
 
 fn staff_command() -> impl Strategy<Value = staff::Command> {
@@ -308,7 +341,21 @@ fn account_command() -> impl Strategy<Value = account::Command> {
         }),
         1 => vec(text(), 0..2).prop_map(|stop_list| Command::Erase { stop_list }),
         1 => (key(), text()).prop_map(|(to, reason)| Command::ChangeStatus { to, reason }),
-        1 => owner().prop_map(|to| Command::AssignOwner { to }),
+        1 => (owner(), instant()).prop_map(|(to, now)| Command::AssignOwner { to, now }),
+        1 => (owner(), instant()).prop_map(|(by, now)| Command::Claim { by, now, until: now + LEASE }),
+        1 => (staff_id(), instant())
+            .prop_map(|(by, now)| Command::RenewClaim { by, now, until: now + LEASE }),
+        1 => (staff_id(), instant()).prop_map(|(holder, now)| Command::ReleaseClaim { holder, now }),
+        1 => instant().prop_map(|now| Command::ExpireClaim { now }),
+        1 => (staff_id(), instant())
+            .prop_map(|(by, logged_at)| Command::FirstContact { by, logged_at }),
+        1 => (select(vec!["acc-1001", "acc-1002", "acc-1003"]), any::<bool>(), text(), instant())
+            .prop_map(move |(survivor, survivor_is_client, reason, now)| {
+                let survivor_id = AccountId::of_external(survivor);
+                Command::Merge(account::Merge { id, survivor_id, survivor_is_client, reason, now })
+            }),
+        1 => (text(), any::<bool>())
+            .prop_map(|(reason, owner_left)| Command::Unmerge { reason, owner_left }),
         1 => (option::of(staff_id()), owner(), text())
             .prop_map(|(from, to, reason)| Command::Transfer { from, to, reason }),
         1 => text().prop_map(|reason| Command::ReturnToPool { reason }),
@@ -320,5 +367,49 @@ fn account_command() -> impl Strategy<Value = account::Command> {
         ),
         1 => (order_id(), text())
             .prop_map(|(order_id, reason)| Command::CancelOrder { order_id, reason }),
+    ]
+}
+
+fn criteria() -> impl Strategy<Value = Criteria> {
+    (text(), text()).prop_map(|(city, kind)| Criteria {
+        city,
+        kind,
+        ..Criteria::default()
+    })
+}
+
+fn callers() -> impl Strategy<Value = Callers> {
+    (vec(staff_id(), 0..2), vec(group_id(), 0..2)).prop_map(|(staff_ids, group_ids)| Callers {
+        staff_ids,
+        group_ids,
+    })
+}
+
+fn account_ids() -> impl Strategy<Value = Vec<AccountId>> {
+    vec(
+        select(vec!["a", "b", "c"]).prop_map(AccountId::of_external),
+        0..4,
+    )
+}
+
+fn share() -> impl Strategy<Value = distribution::Share> {
+    (staff_id(), account_ids()).prop_map(|(staff_id, account_ids)| distribution::Share {
+        staff_id,
+        account_ids,
+    })
+}
+
+fn list_command() -> impl Strategy<Value = prospect_list::Command> {
+    use prospect_list::Command;
+    prop_oneof![
+        2 => (text(), option::of(criteria()), callers()).prop_map(|(name, criteria, callers)| {
+            Command::Create(Created { name, criteria, callers })
+        }),
+        1 => (option::of(text()), option::of(criteria()), option::of(callers())).prop_map(
+            |(name, criteria, callers)| Command::Change(Changed { name, criteria, callers })
+        ),
+        2 => account_ids().prop_map(|account_ids| Command::Add { account_ids }),
+        2 => account_ids().prop_map(|account_ids| Command::Remove { account_ids }),
+        1 => text().prop_map(|reason| Command::Close { reason }),
     ]
 }

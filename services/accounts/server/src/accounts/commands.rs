@@ -1,44 +1,59 @@
 //! One company at a time.
 
-use accounts_domain::account::{Account, Command, Event, Order, Registration};
+use accounts_domain::account::{Account, Command, Event, Order, Registration, Rejection};
 use api::accounts::{
     AssignOwnerRequest, AssignOwnerResponse, CancelOrderRequest, CancelOrderResponse,
     ChangeAccountDetailsRequest, ChangeAccountDetailsResponse, RegisterOrderRequest,
     RegisterOrderResponse, RegisterProspectRequest, RegisterProspectResponse, ReturnToPoolRequest,
     ReturnToPoolResponse,
 };
-use es_postgres::Outcome;
+use es_postgres::{ExecuteError, Outcome};
 use kit::{AppError, Ctx, Service, Violations};
 use vocabulary::{AccountId, Money, OrderId, Role};
 
 use super::{cards, extras};
 use crate::{
     catalogue::Known,
-    owners,
+    claims, owners,
+    views::companies,
     wire::{MAX_ID, MAX_TEXT, caught_up, checked},
 };
 
-/// A command on an account that the caller sees as of now, whatever the views have missed so far.
+/// Merges that happen while one command is given: nobody is so fast.
+const MERGES: usize = 8;
+
+/// A command on an account, or on the one that it was merged into a moment ago.
 pub(crate) async fn execute(
     service: &Service,
     ctx: &Ctx,
-    id: AccountId,
+    mut id: AccountId,
     command: Command,
 ) -> Result<Outcome<Account>, AppError> {
     let context = ctx.command();
-    Ok(service
-        .log
-        .execute::<Account>(&context, id.0, command)
-        .await?)
+    for _ in 0..MERGES {
+        let log = &service.log;
+        match log
+            .execute::<Account>(&context, id.0, command.clone())
+            .await
+        {
+            Err(ExecuteError::Rejected(Rejection::Merged { into })) => id = into,
+            executed => return executed.map_err(|error| claims::worded(ctx, error)),
+        }
+    }
+    Err(AppError::Unavailable(
+        "the account is being merged".to_owned(),
+    ))
 }
 
+/// The account that the caller sees as of now, whatever the views have missed so far: the survivor
+/// where it was merged.
 pub(crate) async fn check_visible(
     service: &Service,
     ctx: &Ctx,
     id: AccountId,
-) -> Result<(), AppError> {
+) -> Result<AccountId, AppError> {
     caught_up(service).await?;
-    service.visible_account(ctx, id).await.map(drop)
+    Ok(service.visible_account(ctx, id).await?.id)
 }
 
 pub(super) async fn register_prospect(
@@ -114,7 +129,7 @@ pub(super) async fn change_details(
     stopped.phones(&mut v, "phones", phones);
     stopped.emails(&mut v, "emails", emails);
     let id = checked(v, id)?;
-    check_visible(service, &ctx, id).await?;
+    let id = check_visible(service, &ctx, id).await?;
     let ctx = ctx.expecting(req.expected_version);
     let command = Command::ChangeDetails { id, changes };
     let outcome = execute(service, &ctx, id, command).await?;
@@ -133,10 +148,10 @@ pub(super) async fn assign_owner(
     let named = v.id("owner_id", &req.owner_id);
     let owner = owners::candidate(service, &mut v, "owner_id", named).await?;
     let (id, owner) = checked(v, id.zip(owner))?;
-    check_visible(service, ctx, id).await?;
+    let id = check_visible(service, ctx, id).await?;
     owners::check_may_give(service, ctx, owner)?;
     let to = owners::owner_at(service, owner, ctx.now);
-    let outcome = execute(service, ctx, id, Command::AssignOwner { to }).await?;
+    let outcome = execute(service, ctx, id, Command::AssignOwner { to, now: ctx.now }).await?;
     Ok(AssignOwnerResponse {
         recorded: Some(service.recorded(&outcome)),
     })
@@ -151,7 +166,7 @@ pub(super) async fn return_to_pool(
     let id = v.id("account_id", &req.account_id);
     let reason = v.required("reason", &req.reason, MAX_TEXT);
     let id = checked(v, id)?;
-    check_visible(service, ctx, id).await?;
+    let id = check_visible(service, ctx, id).await?;
     let outcome = execute(service, ctx, id, Command::ReturnToPool { reason }).await?;
     Ok(ReturnToPoolResponse {
         recorded: Some(service.recorded(&outcome)),
@@ -174,7 +189,7 @@ pub(super) async fn register_order(
     );
     let ordered_at = v.past_instant("ordered_at", req.ordered_at.as_ref(), ctx.now);
     let (id, amount): (AccountId, _) = checked(v, id.zip(amount))?;
-    check_visible(service, ctx, id).await?;
+    let id = check_visible(service, ctx, id).await?;
 
     let order_id = match &external_id {
         Some(external_id) => OrderId::of_external(external_id),
@@ -219,7 +234,14 @@ pub(super) async fn cancel_order(
     let order_id = v.id("order_id", &req.order_id);
     let reason = v.required("reason", &req.reason, MAX_TEXT);
     let (id, order_id) = checked(v, id.zip(order_id))?;
-    check_visible(service, ctx, id).await?;
+    let id = check_visible(service, ctx, id).await?;
+    // It stays where it was registered: perhaps on a record that was merged into this one.
+    let standing = companies::accounts_of_orders(service.pool(), &[order_id]).await?;
+    let ids = service.directory.ids_of(id).await?;
+    let id = standing
+        .get(&order_id)
+        .filter(|id| ids.contains(&id.0))
+        .map_or(id, |id| *id);
     let command = Command::CancelOrder { order_id, reason };
     let outcome = execute(service, ctx, id, command).await?;
     Ok(CancelOrderResponse {

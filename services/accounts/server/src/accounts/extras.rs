@@ -46,7 +46,7 @@ pub(crate) fn chosen(
 }
 
 /// The key of what was ever called so, for a filter; empty when nothing was said.
-pub(super) fn known(
+pub(crate) fn known(
     v: &mut Violations,
     known: &Known,
     list: List,
@@ -231,10 +231,10 @@ pub(super) async fn visible(
         return Ok(BTreeSet::new());
     }
     let known = service.known_accounts(&ids).await?;
-    let seen = known.into_values();
+    let seen = known.into_iter();
     Ok(seen
-        .filter(|account| ctx.sees().includes_owner(account.owner_id))
-        .map(|account| account.id)
+        .filter(|(_, account)| account.is_visible(ctx.sees(), ctx.now))
+        .map(|(id, _)| id)
         .collect())
 }
 

@@ -41,7 +41,7 @@ pub(super) async fn run(
     req: TransferAccountsRequest,
 ) -> Result<TransferAccountsResponse, AppError> {
     caught_up(service).await?;
-    let hand_over = read(service, &req).await?;
+    let hand_over = read(service, ctx, &req).await?;
     owners::check_may_give(service, ctx, hand_over.to)?;
     let scope = scope_with(service, ctx, hand_over.from)?;
 
@@ -116,7 +116,7 @@ pub(super) async fn preview(
     caught_up(service).await?;
     let mut v = Violations::new();
     let (accounts, from) =
-        read_which(service, &mut v, &req.account_ids, &req.from_owner_id).await?;
+        read_which(service, ctx, &mut v, &req.account_ids, &req.from_owner_id).await?;
     v.finish()?;
     let scope = scope_with(service, ctx, from)?;
     let accounts = Some(accounts).filter(|named| !named.is_empty());
@@ -142,10 +142,14 @@ fn scope_with(service: &Service, ctx: &Ctx, from: Option<StaffId>) -> Result<Sco
     Ok(scope)
 }
 
-async fn read(service: &Service, req: &TransferAccountsRequest) -> Result<HandOver, AppError> {
+async fn read(
+    service: &Service,
+    ctx: &Ctx,
+    req: &TransferAccountsRequest,
+) -> Result<HandOver, AppError> {
     let mut v = Violations::new();
     let (accounts, from) =
-        read_which(service, &mut v, &req.account_ids, &req.from_owner_id).await?;
+        read_which(service, ctx, &mut v, &req.account_ids, &req.from_owner_id).await?;
     let named = v.id("to_owner_id", &req.to_owner_id);
     let to = owners::candidate(service, &mut v, "to_owner_id", named).await?;
     if to.is_some() && from == to {
@@ -164,20 +168,21 @@ async fn read(service: &Service, req: &TransferAccountsRequest) -> Result<HandOv
 /// The accounts that are named, each once, and who hands over.
 async fn read_which(
     service: &Service,
+    ctx: &Ctx,
     v: &mut Violations,
     account_ids: &[String],
     from_owner_id: &str,
 ) -> Result<(Vec<AccountId>, Option<StaffId>), AppError> {
-    let mut accounts = Vec::new();
-    let mut seen = HashSet::new();
+    let mut named = Vec::new();
     if account_ids.len() > MOST {
         v.add("account_ids", format!("must have at most {MOST} entries"));
     } else {
         for (index, text) in account_ids.iter().enumerate() {
             let id: Option<AccountId> = v.id(&format!("account_ids[{index}]"), text);
-            accounts.extend(id.filter(|id| seen.insert(*id)));
+            named.extend(id);
         }
     }
+    let accounts = survivors(service, ctx, named).await?;
     let from: Option<StaffId> = if account_ids.is_empty() {
         v.id("from_owner_id", from_owner_id)
     } else {
@@ -189,6 +194,21 @@ async fn read_which(
         v.add("from_owner_id", "is not a member of staff");
     }
     Ok((accounts, from))
+}
+
+/// A merged record goes with its survivor, each of which is there once.
+async fn survivors(
+    service: &Service,
+    ctx: &Ctx,
+    named: Vec<AccountId>,
+) -> Result<Vec<AccountId>, AppError> {
+    let mut known = service.known_accounts(&named).await?;
+    known.retain(|_, account| account.is_visible(ctx.sees(), ctx.now));
+    let survivors = named
+        .into_iter()
+        .map(|id| known.get(&id).map_or(id, |account| account.id));
+    let mut seen = HashSet::new();
+    Ok(survivors.filter(|id| seen.insert(*id)).collect())
 }
 
 /// What this very request has moved already, if it was sent before.
@@ -227,7 +247,7 @@ async fn chosen(
     Ok(chosen)
 }
 
-fn failure(id: AccountId, description: &str, reason: &str) -> TransferFailure {
+pub(crate) fn failure(id: AccountId, description: &str, reason: &str) -> TransferFailure {
     TransferFailure {
         account_id: id.to_string(),
         violation: Some(common::Violation {

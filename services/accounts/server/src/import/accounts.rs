@@ -215,9 +215,22 @@ impl Seen {
         let ids: Vec<_> = rows().map(|row| row.id).collect();
         let phones: Vec<_> = rows().flat_map(|row| row.card.phones.clone()).collect();
         let known = service.directory.accounts(&ids).await?;
+        let mut phones = companies::holders(service.pool(), &phones).await?;
+        // A merged record answers with its survivor.
+        let ids: Vec<_> = phones.values().map(|holder| holder.account_id).collect();
+        let survivors = service.directory.accounts(&ids).await?;
+        for holder in phones.values_mut() {
+            if let Some(account) = survivors.get(&holder.account_id) {
+                *holder = Holder {
+                    account_id: account.id,
+                    owner_id: account.owner_id,
+                };
+            }
+        }
+        let rows = known.into_iter();
         Ok(Self {
-            rows: known.into_keys().map(|id| (id, Some(id.0))).collect(),
-            phones: companies::holders(service.pool(), &phones).await?,
+            rows: rows.map(|(id, account)| (id, Some(account.id.0))).collect(),
+            phones,
         })
     }
 

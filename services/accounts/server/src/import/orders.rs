@@ -37,7 +37,8 @@ pub(crate) async fn run(
         .iter()
         .filter_map(|row| Some(row.as_ref().ok()?.order.id))
         .collect();
-    let mut seen = companies::accounts_of_orders(service.pool(), &orders).await?;
+    let seen = companies::accounts_of_orders(service.pool(), &orders).await?;
+    let mut seen = service.directory.answering(seen).await?;
 
     let mut fates = Vec::with_capacity(rows.len());
     let mut commands = Vec::new();
@@ -92,7 +93,7 @@ async fn visible_accounts(
 ) -> Result<HashMap<AccountId, AccountEntry>, AppError> {
     let ids: Vec<_> = rows.iter().map(account_of).collect();
     let mut accounts = service.directory.accounts(&ids).await?;
-    accounts.retain(|_, account| ctx.sees().includes_owner(account.owner_id));
+    accounts.retain(|_, account| account.is_visible(ctx.sees(), ctx.now));
     Ok(accounts)
 }
 

@@ -68,7 +68,10 @@ impl Projection for Companies {
         alter table companies
             add column if not exists erased boolean not null default false,
             add column if not exists status text,
-            add column if not exists extras jsonb not null default '{}';
+            add column if not exists extras jsonb not null default '{}',
+            add column if not exists merged_into uuid;
+        create index if not exists companies_in_pool on companies (registered_at, account_id)
+            where owner_id is null and not client;
         create index if not exists companies_by_name on companies (name_sort, account_id);
         create index if not exists companies_of_owner on companies (owner_id, name_sort, account_id);
         create index if not exists companies_of_city on companies (city_folded);
@@ -94,6 +97,15 @@ impl Projection for Companies {
             primary key (number, account_id)
         );
         create index if not exists phones_of_company on phones (account_id);
+        create table if not exists emails (
+            address text not null,
+            account_id uuid not null,
+            primary key (address, account_id)
+        );
+        create index if not exists emails_of_company on emails (account_id);
+        insert into emails
+            select distinct lower(address), account_id from companies, unnest(emails) as address
+            where not exists (select from emails);
         create table if not exists orders (
             order_id uuid primary key,
             account_id uuid not null,
@@ -150,7 +162,14 @@ impl Projection for Companies {
                 | Event::OwnerAssigned(_)
                 | Event::OwnershipTransferred(_)
                 | Event::ReturnedToPool(_)
-                | Event::ConvertedToClient(_) => {}
+                | Event::ConvertedToClient(_)
+                | Event::ClaimGranted(_)
+                | Event::ClaimRenewed(_)
+                | Event::ClaimNumbersChanged(_)
+                | Event::ClaimReleased(_)
+                | Event::ClaimExpired(_)
+                | Event::Merged(_)
+                | Event::Unmerged(_) => {}
             }
             companies
                 .entry(id)
@@ -158,6 +177,7 @@ impl Projection for Companies {
                 .apply(&event, recorded.version);
         }
         save_phones_in_tx(tx, &stored, &rephoned, &companies).await?;
+        save_emails_in_tx(tx, &stored, &rephoned, &companies).await?;
         save_in_tx(tx, stored, companies.into_values().collect()).await?;
         save_orders_in_tx(tx, orders, cancelled).await
     }
@@ -240,6 +260,41 @@ async fn save_phones_in_tx(
     Ok(())
 }
 
+/// Addresses as they are compared: nobody tells capitals apart.
+async fn save_emails_in_tx(
+    tx: &mut PgConnection,
+    stored: &[Uuid],
+    changed: &HashSet<Uuid>,
+    companies: &HashMap<Uuid, Company>,
+) -> Result<(), ApplyError> {
+    let old: Vec<_> = stored.iter().filter(|id| changed.contains(id)).collect();
+    if !old.is_empty() {
+        sqlx::query("delete from emails where account_id = any($1)")
+            .bind(old)
+            .execute(&mut *tx)
+            .await?;
+    }
+    let (addresses, ids): (Vec<_>, Vec<_>) = changed
+        .iter()
+        .filter_map(|id| companies.get(id))
+        .flat_map(|company| {
+            let addresses = company.emails.iter().map(|address| address.to_lowercase());
+            addresses.map(|address| (address, company.account_id))
+        })
+        .unzip();
+    if !addresses.is_empty() {
+        sqlx::query(
+            "insert into emails (address, account_id)
+             select * from unnest($1::text[], $2::uuid[]) on conflict do nothing",
+        )
+        .bind(addresses)
+        .bind(ids)
+        .execute(tx)
+        .await?;
+    }
+    Ok(())
+}
+
 async fn save_orders_in_tx(
     tx: &mut PgConnection,
     orders: Vec<OrderRow>,
@@ -270,13 +325,13 @@ pub(crate) async fn find(pool: &PgPool, id: AccountId) -> Result<Option<Company>
     Ok(row.map(|Json(company)| company))
 }
 
-/// Its orders, newest first.
-pub(crate) async fn orders_of(pool: &PgPool, id: AccountId) -> Result<Vec<OrderRow>, sqlx::Error> {
+/// The orders of all records of a company, newest first.
+pub(crate) async fn orders_of(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<OrderRow>, sqlx::Error> {
     let rows: Vec<Json<OrderRow>> = sqlx::query_scalar(
-        "select to_jsonb(o) from companies.orders o where account_id = $1
+        "select to_jsonb(o) from companies.orders o where account_id = any($1)
          order by ordered_at desc, order_id",
     )
-    .bind(id.0)
+    .bind(ids)
     .fetch_all(pool)
     .await?;
     Ok(rows.into_iter().map(|Json(order)| order).collect())
@@ -358,20 +413,66 @@ pub(crate) async fn reachable(
     .await
 }
 
-/// Which companies have this phone, with or without an extension.
+/// Which companies have one of these phones or addresses: the text that matched, and the company.
+pub(crate) async fn reached_by(
+    pool: &PgPool,
+    phones: &[String],
+    emails: &[String],
+) -> Result<Vec<(String, AccountId)>, sqlx::Error> {
+    let rows: Vec<(String, Uuid)> = sqlx::query_as(
+        "select number, account_id from companies.phones where number = any($1)
+         union all select address, account_id from companies.emails where address = any($2)",
+    )
+    .bind(phones)
+    .bind(emails)
+    .fetch_all(pool)
+    .await?;
+    let rows = rows.into_iter();
+    Ok(rows.map(|(text, id)| (text, AccountId(id))).collect())
+}
+
+/// Which companies have this phone, with or without an extension; for a merged one its survivor.
 async fn accounts_of_phone(pool: &PgPool, phone: &str) -> Result<Vec<Uuid>, sqlx::Error> {
-    sqlx::query_scalar("select account_id from companies.phones where number = $1")
-        .bind(phone)
-        .fetch_all(pool)
-        .await
+    sqlx::query_scalar(
+        "with recursive found (id) as (
+             select account_id from companies.phones where number = $1
+             union
+             select merged_into from found join companies.companies on account_id = id
+             where merged_into is not null
+         )
+         select id from found",
+    )
+    .bind(phone)
+    .fetch_all(pool)
+    .await
 }
 
 /// How many companies somebody owns.
 pub(crate) async fn count_of_owner(pool: &PgPool, owner: StaffId) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar("select count(*) from companies.companies where owner_id = $1")
-        .bind(owner.0)
-        .fetch_one(pool)
-        .await
+    sqlx::query_scalar(
+        "select count(*) from companies.companies where owner_id = $1 and merged_into is null",
+    )
+    .bind(owner.0)
+    .fetch_one(pool)
+    .await
+}
+
+/// How many companies each of these owns; who owns none is left out.
+pub(crate) async fn counts_of_owners(
+    pool: &PgPool,
+    owners: &[Uuid],
+) -> Result<HashMap<StaffId, u64>, sqlx::Error> {
+    let rows: Vec<(Uuid, i64)> = sqlx::query_as(
+        "select owner_id, count(*) from companies.companies
+         where owner_id = any($1) and merged_into is null group by owner_id",
+    )
+    .bind(owners)
+    .fetch_all(pool)
+    .await?;
+    let rows = rows.into_iter();
+    Ok(rows
+        .map(|(owner, count)| (StaffId(owner), count.unsigned_abs()))
+        .collect())
 }
 
 /// Some of the companies that somebody owns.
@@ -381,7 +482,7 @@ pub(crate) async fn of_owner(
     limit: i64,
 ) -> Result<Vec<AccountId>, sqlx::Error> {
     let ids: Vec<Uuid> = sqlx::query_scalar(
-        "select account_id from companies.companies where owner_id = $1
+        "select account_id from companies.companies where owner_id = $1 and merged_into is null
          order by name_sort, account_id limit $2",
     )
     .bind(owner.0)

@@ -1,7 +1,10 @@
 //! What the service can be asked: each file one read model, rebuilt from the log at any time.
 
+pub(crate) mod claims;
 pub(crate) mod companies;
+pub(crate) mod contacted;
 pub(crate) mod open_tasks;
 pub(crate) mod ownership;
 pub(crate) mod people;
+pub(crate) mod prospect_lists;
 pub(crate) mod statuses;

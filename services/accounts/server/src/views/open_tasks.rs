@@ -170,14 +170,21 @@ pub(crate) async fn luggage(
     now: DateTime<Utc>,
 ) -> Result<Luggage, sqlx::Error> {
     sqlx::query_as(
-        "select count(distinct a.account_id) as accounts, count(t.task_id) as open_tasks,
+        // What was merged into an account is there under its own id still.
+        "with recursive record (account_id, owner_id, id) as (
+             select account_id, owner_id, account_id from directory.accounts
+             where owner_id is not null and merged_into is null
+               and ($1::uuid[] is null or account_id = any($1))
+               and ($2::uuid is null or owner_id = $2)
+               and ($3::uuid[] is null or owner_id = any($3))
+             union all
+             select r.account_id, r.owner_id, m.account_id
+             from record r join directory.accounts m on m.merged_into = r.id
+         )
+         select count(distinct r.account_id) as accounts, count(t.task_id) as open_tasks,
                 count(t.task_id) filter (where t.due_at < $4) as overdue_tasks
-         from directory.accounts a
-         left join open_tasks.tasks t
-             on t.account_id = a.account_id and t.assignee_id = a.owner_id
-         where a.owner_id is not null and ($1::uuid[] is null or a.account_id = any($1))
-           and ($2::uuid is null or a.owner_id = $2)
-           and ($3::uuid[] is null or a.owner_id = any($3))",
+         from record r
+         left join open_tasks.tasks t on t.account_id = r.id and t.assignee_id = r.owner_id",
     )
     .bind(accounts.map(|ids| ids.into_iter().map(Uuid::from).collect::<Vec<_>>()))
     .bind(from.map(Uuid::from))

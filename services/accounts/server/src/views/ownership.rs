@@ -95,7 +95,14 @@ fn change(event: &Event) -> (bool, Option<StaffId>) {
         | Event::StatusChanged(_)
         | Event::OrderRegistered(_)
         | Event::ConvertedToClient(_)
-        | Event::OrderCancelled(_) => (false, None),
+        | Event::OrderCancelled(_)
+        | Event::ClaimGranted(_)
+        | Event::ClaimRenewed(_)
+        | Event::ClaimNumbersChanged(_)
+        | Event::ClaimReleased(_)
+        | Event::ClaimExpired(_)
+        | Event::Merged(_)
+        | Event::Unmerged(_) => (false, None),
     }
 }
 

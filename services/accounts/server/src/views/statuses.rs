@@ -49,6 +49,7 @@ impl Columns {
 impl Projection for Statuses {
     const NAME: &'static str = "statuses";
     const SOURCES: &'static [&'static str] = &["accounts"];
+    const BY_STREAM: bool = true;
     const SCHEMA: &'static str = "
         create table if not exists stays (
             account_id uuid not null,
@@ -89,7 +90,14 @@ impl Projection for Statuses {
                 | Event::ReturnedToPool(_)
                 | Event::OrderRegistered(_)
                 | Event::ConvertedToClient(_)
-                | Event::OrderCancelled(_) => {}
+                | Event::OrderCancelled(_)
+                | Event::ClaimGranted(_)
+                | Event::ClaimRenewed(_)
+                | Event::ClaimNumbersChanged(_)
+                | Event::ClaimReleased(_)
+                | Event::ClaimExpired(_)
+                | Event::Merged(_)
+                | Event::Unmerged(_) => {}
             }
         }
         if columns.account_id.is_empty() {

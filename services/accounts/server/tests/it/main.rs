@@ -9,6 +9,8 @@ mod orders;
 #[cfg(test)]
 mod people;
 #[cfg(test)]
+mod pool;
+#[cfg(test)]
 mod search;
 #[cfg(test)]
 mod transfers;

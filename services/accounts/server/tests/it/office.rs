@@ -5,7 +5,9 @@ use std::{future::pending, time::Duration};
 use api::{
     accounts::{
         self as pb, accounts_service_client::AccountsServiceClient,
-        identity_service_client::IdentityServiceClient, staff_service_client::StaffServiceClient,
+        duplicates_service_client::DuplicatesServiceClient,
+        identity_service_client::IdentityServiceClient,
+        prospects_service_client::ProspectsServiceClient, staff_service_client::StaffServiceClient,
     },
     common::Position,
 };
@@ -49,6 +51,10 @@ type Caller = InterceptedService<Channel, As>;
 impl Office {
     /// With its first administrator and nobody else.
     pub(crate) async fn empty() -> Self {
+        Self::configured(|_| {}).await
+    }
+
+    async fn configured(change: impl FnOnce(&mut Config)) -> Self {
         let postgres = Postgres::shared().await.unwrap();
         let database = postgres.fresh_database(&accounts::MIGRATOR).await.unwrap();
         let nats = Nats::start().await.unwrap();
@@ -66,6 +72,7 @@ impl Office {
         config.clock.mode = kit::config::ClockMode::Controlled;
         config.clock.start = Some(NOW.parse().unwrap());
         config.bootstrap.administrator_password = Some(ADMIN_PASSWORD.into());
+        change(&mut config);
         let node = Node::start(config).await.unwrap();
         let mounted = accounts::start(&node).await.unwrap();
 
@@ -84,7 +91,11 @@ impl Office {
 
     /// With the staff of the scenarios' background.
     pub(crate) async fn staffed() -> Self {
-        let office = Self::empty().await;
+        Self::staffed_and_configured(|_| {}).await
+    }
+
+    pub(crate) async fn staffed_and_configured(change: impl FnOnce(&mut Config)) -> Self {
+        let office = Self::configured(change).await;
         let rows = [
             ("s-02", "Орлова Ирина Павловна", "administrator", "", ""),
             ("s-10", "Зайцев Сергей Николаевич", "head", "А", "s-10"),
@@ -118,6 +129,14 @@ impl Office {
 
     pub(crate) fn accounts(&self, who: &str) -> AccountsServiceClient<Caller> {
         AccountsServiceClient::with_interceptor(self.channel.clone(), self.token(who))
+    }
+
+    pub(crate) fn prospects(&self, who: &str) -> ProspectsServiceClient<Caller> {
+        ProspectsServiceClient::with_interceptor(self.channel.clone(), self.token(who))
+    }
+
+    pub(crate) fn duplicates(&self, who: &str) -> DuplicatesServiceClient<Caller> {
+        DuplicatesServiceClient::with_interceptor(self.channel.clone(), self.token(who))
     }
 
     pub(crate) fn staff(&self, who: &str) -> StaffServiceClient<Caller> {

@@ -39,8 +39,14 @@ pub(crate) async fn interactions(
         })
         .collect();
     let imported = if request.dry_run {
-        let known = timeline_view::find_accounts(service.pool(), &ids(&rows)).await?;
-        foresee(service, rows, known, &Rejection::ExternalIdTaken)
+        let known = timeline_view::find_accounts(service, &ids(&rows)).await?;
+        foresee(
+            service,
+            &reader.accounts,
+            rows,
+            known,
+            &Rejection::ExternalIdTaken,
+        )
     } else {
         record::<Interaction>(service, ctx, rows, &Rejection::AlreadyLogged).await?
     };
@@ -133,7 +139,8 @@ impl Reader<'_> {
         }
         let id = PersonId::of_external(&external_id);
         // Without its account the row is refused anyway, and the person cannot be judged.
-        if account_id.is_some() && self.persons.get(&id.0).copied() != account_id {
+        let here = account_id.map(|id| self.accounts.answering(id));
+        if here.is_some_and(|here| self.persons.get(&id.0).copied() != here) {
             v.add("person", "is not a person of this account");
         }
         Some(id)

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use api::contacts;
 use chrono::{DateTime, Utc};
-use kit::timestamp;
+use kit::{Service, timestamp};
 use sqlx::{FromRow, PgPool, types::Json};
 use uuid::Uuid;
 use vocabulary::{AccountId, InteractionId, InteractionKind, PersonId, StaffId};
@@ -82,7 +82,8 @@ fn id_or_empty(id: Option<Uuid>) -> String {
 
 /// What is asked of a timeline.
 pub(crate) struct Filter {
-    pub(crate) account_id: AccountId,
+    /// All ids of one account: more than one when others were merged into it.
+    pub(crate) account_ids: Vec<Uuid>,
     pub(crate) author_id: Option<StaffId>,
     pub(crate) kind: Option<InteractionKind>,
 }
@@ -102,20 +103,24 @@ pub(crate) async fn page(
         total: i64,
     }
     // `coalesce` and not `$4 is null or`: the key stays a condition of the index under any plan.
+    // Each id by itself, so that each is read in the order of the index and no further than needed.
     let lines: Vec<Line> = sqlx::query_as(
-        "select *, (select count(*) from timeline.entries
-                    where account_id = $1 and ($2::uuid is null or author_id = $2)
-                      and ($3::text is null or kind = $3)) as total
-         from timeline.entries
-         where account_id = $1 and ($2::uuid is null or author_id = $2)
-           and ($3::text is null or kind = $3)
-           and (occurred_at, interaction_id) < (
-               coalesce($4, 'infinity'::timestamptz),
-               coalesce($5, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid))
+        "select entry.*, (select count(*) from timeline.entries
+                          where account_id = any($1) and ($2::uuid is null or author_id = $2)
+                            and ($3::text is null or kind = $3)) as total
+         from unnest($1) as asked (id), lateral (
+             select * from timeline.entries
+             where account_id = asked.id and ($2::uuid is null or author_id = $2)
+               and ($3::text is null or kind = $3)
+               and (occurred_at, interaction_id) < (
+                   coalesce($4, 'infinity'::timestamptz),
+                   coalesce($5, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid))
+             order by occurred_at desc, interaction_id desc
+             limit $6) as entry
          order by occurred_at desc, interaction_id desc
          limit $6",
     )
-    .bind(filter.account_id.0)
+    .bind(&filter.account_ids)
     .bind(filter.author_id.map(Uuid::from))
     .bind(filter.kind.map(InteractionKind::as_str))
     .bind(after.map(|(occurred_at, _)| occurred_at))
@@ -139,15 +144,15 @@ pub(crate) async fn find(pool: &PgPool, id: InteractionId) -> Result<Option<Entr
 /// Contacts whose texts are about this person and others, the oldest first.
 pub(crate) async fn shared_with(
     pool: &PgPool,
-    account_id: AccountId,
+    account_ids: &[Uuid],
     person_id: PersonId,
 ) -> Result<Vec<Uuid>, sqlx::Error> {
     sqlx::query_scalar(
         "select interaction_id from timeline.entries
-         where account_id = $1 and about @> $2 and cardinality(about) > 1 and not erased
+         where account_id = any($1) and about @> $2 and cardinality(about) > 1 and not erased
          order by occurred_at, interaction_id",
     )
-    .bind(account_id.0)
+    .bind(account_ids)
     .bind(about(&[person_id], None))
     .fetch_all(pool)
     .await
@@ -155,15 +160,16 @@ pub(crate) async fn shared_with(
 
 /// With whom each of these contacts took place; the unknown are left out.
 pub(crate) async fn find_accounts(
-    pool: &PgPool,
+    service: &Service,
     ids: &[Uuid],
 ) -> Result<HashMap<Uuid, AccountId>, sqlx::Error> {
     let rows: Vec<(Uuid, Uuid)> = sqlx::query_as(
         "select interaction_id, account_id from timeline.entries where interaction_id = any($1)",
     )
     .bind(ids)
-    .fetch_all(pool)
+    .fetch_all(service.pool())
     .await?;
     let rows = rows.into_iter();
-    Ok(rows.map(|(id, account)| (id, AccountId(account))).collect())
+    let found = rows.map(|(id, account)| (id, AccountId(account)));
+    service.directory.answering(found.collect()).await
 }

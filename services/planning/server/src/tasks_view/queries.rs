@@ -62,7 +62,10 @@ pub(crate) struct Filter {
     /// Assigned to one of these, or about an account of theirs.
     pub(crate) visible_to: Option<Vec<Uuid>>,
     pub(crate) assignee_id: Option<Uuid>,
-    pub(crate) account_id: Option<Uuid>,
+    /// All ids of one account.
+    pub(crate) account_ids: Option<Vec<Uuid>>,
+    /// When it is asked: a claim shows an account only as long as it lasts.
+    pub(crate) now: DateTime<Utc>,
     /// By deadline.
     pub(crate) due: Period,
     pub(crate) standing: Option<Standing>,
@@ -85,8 +88,17 @@ impl Filter {
         if let Some(id) = self.assignee_id {
             sql.push(" and s.assignee_id = ").push_bind(id);
         }
-        if let Some(id) = self.account_id {
-            sql.push(" and s.account_id = ").push_bind(id);
+        match self.account_ids.as_deref() {
+            None => {}
+            // Equality keeps the order of the index, `any` does not.
+            Some([id]) => {
+                sql.push(" and s.account_id = ").push_bind(*id);
+            }
+            Some(ids) => {
+                sql.push(" and s.account_id = any(")
+                    .push_bind(ids.to_vec())
+                    .push(")");
+            }
         }
         if self.moved_after_deadline {
             sql.push(" and s.moved_after_deadline");
@@ -102,10 +114,26 @@ impl Filter {
                 .push_bind(staff.clone())
                 .push(
                     ") or s.account_id = any(array(
-                         select account_id from directory.accounts where owner_id = any(",
+                         with recursive seen as (
+                             select account_id from directory.accounts
+                             where merged_into is null and owner_id = any(",
                 )
                 .push_bind(staff.clone())
-                .push("))))");
+                .push(
+                    ") union all
+                             select account_id from directory.accounts
+                             where merged_into is null and claim_holder_id = any(",
+                )
+                .push_bind(staff.clone())
+                .push(") and claimed_until > ")
+                .push_bind(self.now)
+                .push(
+                    " union all
+                             select merged.account_id from seen
+                             join directory.accounts merged on merged.merged_into = seen.account_id
+                         )
+                         select account_id from seen)))",
+                );
         }
     }
 }
@@ -201,18 +229,18 @@ pub(crate) async fn not_done(
     sql.build_query_as().fetch_all(pool).await
 }
 
-/// What is open about an account and assigned to one person.
+/// What is open about an account, under all its ids, and assigned to one person.
 pub(crate) async fn open_of(
     pool: &PgPool,
-    account_id: Uuid,
+    account_ids: &[Uuid],
     assignee_id: Uuid,
 ) -> Result<Vec<Uuid>, sqlx::Error> {
     sqlx::query_scalar(
         "select task_id from tasks.states
-         where valid_to = 'infinity' and state = 'open' and account_id = $1 and assignee_id = $2
+         where valid_to = 'infinity' and state = 'open' and account_id = any($1) and assignee_id = $2
          order by due_at, task_id",
     )
-    .bind(account_id)
+    .bind(account_ids)
     .bind(assignee_id)
     .fetch_all(pool)
     .await

@@ -149,7 +149,10 @@ async fn database() -> Database {
     // Kept by kit in a running service.
     sqlx::raw_sql(
         "create schema directory;
-         create table directory.accounts (account_id uuid primary key, owner_id uuid);",
+         create table directory.accounts (
+             account_id uuid primary key, owner_id uuid, claim_holder_id uuid,
+             claimed_until timestamptz, merged_into uuid
+         );",
     )
     .execute(&database.pool)
     .await
@@ -336,9 +339,46 @@ async fn tasks_are_seen_through_their_assignee_and_their_account() {
     assert_eq!(numbers(pool, seen_by(PETROV)).await, [1, 2]);
     assert_eq!(numbers(pool, seen_by(NIKITIN)).await, [2, 3]);
     assert_eq!(numbers(pool, seen_by(SMIRNOVA)).await, [0; 0]);
+
+    // Merged into an account of Смирнова, it is hers; and Никитин sees it while he claims that.
+    let survivor = Uuid::from_u128(0x5afe);
+    sqlx::query("insert into directory.accounts (account_id, owner_id) values ($1, $2)")
+        .bind(survivor)
+        .bind(SMIRNOVA.0)
+        .execute(pool)
+        .await
+        .unwrap();
+    sqlx::query("update directory.accounts set merged_into = $2 where account_id = $1")
+        .bind(ACCOUNT.0)
+        .bind(survivor)
+        .execute(pool)
+        .await
+        .unwrap();
+    assert_eq!(numbers(pool, seen_by(SMIRNOVA)).await, [1, 2]);
+    assert_eq!(
+        numbers(pool, seen_by(PETROV)).await,
+        [1],
+        "still to be done by him"
+    );
+    sqlx::query(
+        "update directory.accounts set owner_id = null, claim_holder_id = $2, claimed_until = $3
+         where account_id = $1",
+    )
+    .bind(survivor)
+    .bind(NIKITIN.0)
+    .bind(at("2026-03-01 12:00"))
+    .execute(pool)
+    .await
+    .unwrap();
+    let claimed = |now| Filter {
+        now: at(now),
+        ..seen_by(NIKITIN)
+    };
+    assert_eq!(numbers(pool, claimed("2026-03-01 11:59")).await, [1, 2, 3]);
+    assert_eq!(numbers(pool, claimed("2026-03-01 12:00")).await, [2, 3]);
     let calls = Filter {
         kind: Some(TaskKind::Call),
-        account_id: Some(ACCOUNT.0),
+        account_ids: Some(vec![ACCOUNT.0]),
         ..Filter::default()
     };
     assert_eq!(numbers(pool, calls.clone()).await, [1, 2]);
@@ -348,11 +388,11 @@ async fn tasks_are_seen_through_their_assignee_and_their_account() {
     };
     assert_eq!(numbers(pool, meetings).await, [0; 0]);
 
-    let (account, known_to) = (ACCOUNT.0, [Uuid::from_u128(1), Uuid::from_u128(99)]);
+    let (account, known_to) = ([ACCOUNT.0], [Uuid::from_u128(1), Uuid::from_u128(99)]);
     assert_eq!(known(pool, &known_to).await.unwrap(), [known_to[0]]);
-    let open = open_of(pool, account, PETROV.0).await.unwrap();
+    let open = open_of(pool, &account, PETROV.0).await.unwrap();
     assert_eq!(open, [Uuid::from_u128(1)]);
-    assert!(open_of(pool, account, NIKITIN.0).await.unwrap().is_empty());
+    assert!(open_of(pool, &account, NIKITIN.0).await.unwrap().is_empty());
 }
 
 #[tokio::test]

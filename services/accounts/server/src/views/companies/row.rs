@@ -41,6 +41,7 @@ pub(crate) struct Company {
     pub(crate) status: Option<String>,
     #[serde(default)]
     pub(crate) extras: Extras,
+    pub(crate) merged_into: Option<Uuid>,
 }
 
 impl Company {
@@ -73,7 +74,15 @@ impl Company {
             }
             Event::ReturnedToPool(_) => self.owner_id = None,
             Event::ConvertedToClient(_) => self.client = true,
-            Event::OrderRegistered(_) | Event::OrderCancelled(_) => {}
+            Event::Merged(merged) => self.merged_into = Some(merged.survivor_id.0),
+            Event::Unmerged(_) => self.merged_into = None,
+            Event::OrderRegistered(_)
+            | Event::OrderCancelled(_)
+            | Event::ClaimGranted(_)
+            | Event::ClaimRenewed(_)
+            | Event::ClaimNumbersChanged(_)
+            | Event::ClaimReleased(_)
+            | Event::ClaimExpired(_) => {}
         }
     }
 

@@ -72,7 +72,8 @@ pub(crate) async fn page(
 /// How many companies there are on all pages.
 pub(crate) async fn count(pool: &PgPool, filter: &Filter) -> Result<i64, sqlx::Error> {
     let text = Text::read(pool, &filter.query).await?;
-    let mut query = QueryBuilder::new("select count(*) from companies.companies where true");
+    let mut query =
+        QueryBuilder::new("select count(*) from companies.companies where merged_into is null");
     filter.push_owners(&mut query);
     filter.push_rest(&mut query, &text);
     query
@@ -101,8 +102,9 @@ fn in_order(
     after: Option<&PageKey>,
     limit: i64,
 ) -> QueryBuilder<Postgres> {
-    let mut query =
-        QueryBuilder::new("select to_jsonb(c) from (select * from companies.companies where true");
+    let mut query = QueryBuilder::new(
+        "select to_jsonb(c) from (select * from companies.companies where merged_into is null",
+    );
     filter.push_owners(&mut query);
     push_after(&mut query, after);
     query.push(" order by name_sort, account_id limit ");
@@ -122,7 +124,7 @@ fn by_index(
     // Materialised, so that the order does not tempt the planner to read everything in order.
     let mut query = QueryBuilder::new(
         "with found as materialized (
-             select account_id, name_sort from companies.companies where true",
+             select account_id, name_sort from companies.companies where merged_into is null",
     );
     filter.push_owners(&mut query);
     filter.push_rest(&mut query, text);

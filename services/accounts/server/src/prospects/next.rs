@@ -1,0 +1,72 @@
+//! The next prospect of a list, claimed for the caller.
+
+use accounts_domain::account::{Account, Rejection};
+use api::accounts::{NextProspectRequest, NextProspectResponse};
+use es_postgres::Outcome;
+use kit::{AppError, Ctx, Service, Violations};
+use uuid::Uuid;
+use vocabulary::AccountId;
+
+use super::{lists, until};
+use crate::{
+    claims::{self, Refusal},
+    views::{
+        companies,
+        prospect_lists::{self, Wanted},
+    },
+    wire::{self, caught_up, checked},
+};
+
+/// So many are looked at in one go: others claim from the same list.
+const AT_ONCE: i64 = 20;
+
+pub(super) async fn run(
+    service: &Service,
+    ctx: &Ctx,
+    req: NextProspectRequest,
+) -> Result<NextProspectResponse, AppError> {
+    let mut v = Violations::new();
+    let list_id = v.id("list_id", &req.list_id);
+    let list_id = checked(v, list_id)?;
+    caught_up(service).await?;
+    let list = lists::callable(service, ctx, list_id).await?;
+    let mut taken: Vec<Uuid> = Vec::new();
+    loop {
+        let wanted = Wanted {
+            list: &list,
+            now: ctx.now,
+            quiet_since: ctx.now - service.node.config.prospects.rest,
+            except: &taken,
+        };
+        let candidates = prospect_lists::next(service.pool(), &wanted, AT_ONCE).await?;
+        if candidates.is_empty() {
+            // A request that took the last one, and whose answer was lost, is answered again.
+            let repeated = claims::grant(service, ctx, AccountId(Uuid::nil())).await;
+            return match repeated {
+                Ok(outcome) => answer(service, &outcome).await,
+                Err(Refusal::Rejected(Rejection::Unknown)) => Ok(NextProspectResponse::default()),
+                Err(refusal) => Err(refusal.worded(ctx)),
+            };
+        }
+        for id in candidates {
+            match claims::grant(service, ctx, id).await {
+                Ok(outcome) => return answer(service, &outcome).await,
+                // Somebody was faster.
+                Err(Refusal::Rejected(_) | Refusal::PhoneClaimed { .. }) => taken.push(id.0),
+                Err(refusal) => return Err(refusal.worded(ctx)),
+            }
+        }
+    }
+}
+
+async fn answer(
+    service: &Service,
+    outcome: &Outcome<Account>,
+) -> Result<NextProspectResponse, AppError> {
+    let company = companies::find(service.pool(), AccountId(outcome.id)).await?;
+    Ok(NextProspectResponse {
+        account: company.map(|company| wire::account(company, Vec::new())),
+        until: until(outcome),
+        recorded: Some(service.recorded(outcome)),
+    })
+}
