@@ -36,7 +36,9 @@ impl Event {
 pub fn events() -> anyhow::Result<Vec<Event>> {
     let mut all = Vec::new();
     all.extend(of::<accounts_domain::account::Account>("accounts")?);
+    all.extend(of::<accounts_domain::deal::Deal>("accounts")?);
     all.extend(of::<accounts_domain::group::SalesGroup>("accounts")?);
+    all.extend(of::<accounts_domain::pipeline::Pipeline>("accounts")?);
     all.extend(of::<accounts_domain::staff::StaffMember>("accounts")?);
     all.extend(of::<contacts_domain::interaction::Interaction>("contacts")?);
     all.extend(of::<contacts_domain::person::Person>("contacts")?);

@@ -47,6 +47,8 @@ pub enum AppError {
     FailedPrecondition {
         reason: Cow<'static, str>,
         message: String,
+        /// Fields that would have to be otherwise.
+        violations: Vec<Violation>,
     },
     #[error("{message}")]
     Forbidden {
@@ -102,6 +104,7 @@ impl AppError {
         Self::FailedPrecondition {
             reason: reason.into(),
             message: message.into(),
+            violations: Vec::new(),
         }
     }
 
@@ -163,7 +166,9 @@ impl AppError {
         let mut metadata = HashMap::new();
         let mut details = ErrorDetails::new();
         match &self {
-            Self::Invalid(violations) => {
+            Self::Invalid(violations) | Self::FailedPrecondition { violations, .. }
+                if !violations.is_empty() =>
+            {
                 let fields: Vec<_> = violations
                     .iter()
                     .take(MAX_VIOLATIONS)
@@ -222,7 +227,11 @@ impl<R: Rejection> From<ExecuteError<R>> for AppError {
                     }),
                     Kind::NotFound => Self::NotFound { what: "stream" },
                     Kind::AlreadyExists => Self::AlreadyExists { reason, message },
-                    Kind::FailedPrecondition => Self::FailedPrecondition { reason, message },
+                    Kind::FailedPrecondition => Self::FailedPrecondition {
+                        reason,
+                        message,
+                        violations: rejection.violations(),
+                    },
                     Kind::Forbidden => Self::Forbidden { reason, message },
                 }
             }

@@ -11,7 +11,8 @@ mod text;
 
 pub use email::{Email, InvalidEmail};
 pub use ids::{
-    AccountId, GroupId, InteractionId, OrderId, PersonId, ReminderId, StaffId, TaskId, derived_id,
+    AccountId, DealId, GroupId, InteractionId, OrderId, PersonId, PipelineId, ReminderId, StaffId,
+    TaskId, derived_id,
 };
 pub use money::{InvalidMoney, Money};
 pub use next_step::{Deadline, InvalidDeadline, NextStep, next_step_faults};

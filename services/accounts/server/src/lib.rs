@@ -1,4 +1,4 @@
-//! The accounts service: staff and groups, companies and their owners, orders.
+//! The accounts service: staff and groups, companies and their owners, orders, deals.
 //!
 //! Owns the log `accounts` and the read models of its API. What other services must know of staff
 //! and owners they read from its events.
@@ -8,6 +8,8 @@ use kit::{Mounted, Node, Service, StartError};
 mod accounts;
 mod bootstrap;
 mod collation;
+mod deals;
+mod follow_owner;
 mod identity;
 mod import;
 mod owners;
@@ -23,13 +25,18 @@ pub async fn start(node: &Node) -> Result<Mounted, StartError> {
     service.project(views::people::People).await?;
     service.project(views::companies::Companies).await?;
     service.project(views::ownership::Ownership).await?;
+    service.project(views::pipelines::Pipelines).await?;
+    service.project(views::deals::Deals).await?;
+    service.react(follow_owner::FollowOwner::new(&service));
     bootstrap::administrator(&service).await?;
 
     let identity = identity::Identity::new(&service);
     let staff = staff::Staff::new(&service);
     let accounts = accounts::Accounts::new(&service);
+    let deals = deals::Deals::new(&service);
     Ok(Mounted::new(&service)
         .add(api::accounts::identity_service_server::IdentityServiceServer::new(identity))
         .add(api::accounts::staff_service_server::StaffServiceServer::new(staff))
-        .add(api::accounts::accounts_service_server::AccountsServiceServer::new(accounts)))
+        .add(api::accounts::accounts_service_server::AccountsServiceServer::new(accounts))
+        .add(api::accounts::deals_service_server::DealsServiceServer::new(deals)))
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
-use accounts_domain::{account, group, staff};
+use accounts_domain::{account, deal, group, pipeline, staff};
 use serde::{
     Deserialize, Serialize,
     de::{DeserializeOwned, Deserializer, Error, Visitor},
@@ -32,6 +32,8 @@ fn every_stored_event_reads_and_writes_back() {
             Some(("staff", _)) => reread::<staff::Event>(event_type, &payload),
             Some(("group", _)) => reread::<group::Event>(event_type, &payload),
             Some(("account", _)) => reread::<account::Event>(event_type, &payload),
+            Some(("deal", _)) => reread::<deal::Event>(event_type, &payload),
+            Some(("pipeline", _)) => reread::<pipeline::Event>(event_type, &payload),
             _ => panic!("{name} is of no aggregate"),
         };
         assert_eq!(written, payload, "{name}");
@@ -54,6 +56,8 @@ fn no_event_type_lacks_its_file() {
         event_types::<staff::Event>(),
         event_types::<group::Event>(),
         event_types::<account::Event>(),
+        event_types::<deal::Event>(),
+        event_types::<pipeline::Event>(),
     ]
     .concat()
     .into_iter()

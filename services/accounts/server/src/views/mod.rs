@@ -1,5 +1,7 @@
 //! What the service can be asked: each file one read model, rebuilt from the log at any time.
 
 pub(crate) mod companies;
+pub(crate) mod deals;
 pub(crate) mod ownership;
 pub(crate) mod people;
+pub(crate) mod pipelines;

@@ -5,7 +5,8 @@ use std::{future::pending, time::Duration};
 use api::{
     accounts::{
         self as pb, accounts_service_client::AccountsServiceClient,
-        identity_service_client::IdentityServiceClient, staff_service_client::StaffServiceClient,
+        deals_service_client::DealsServiceClient, identity_service_client::IdentityServiceClient,
+        staff_service_client::StaffServiceClient,
     },
     common::Position,
 };
@@ -120,6 +121,10 @@ impl Office {
         AccountsServiceClient::with_interceptor(self.channel.clone(), self.token(who))
     }
 
+    pub(crate) fn deals(&self, who: &str) -> DealsServiceClient<Caller> {
+        DealsServiceClient::with_interceptor(self.channel.clone(), self.token(who))
+    }
+
     pub(crate) fn staff(&self, who: &str) -> StaffServiceClient<Caller> {
         StaffServiceClient::with_interceptor(self.channel.clone(), self.token(who))
     }
@@ -154,6 +159,22 @@ impl Office {
             .fetch_one(&self.database.pool)
             .await
             .unwrap()
+    }
+
+    /// Until so many events of a type were recorded, by a rule that follows others; and until the
+    /// views have them.
+    pub(crate) async fn recorded(&self, event_type: &str, count: i64) {
+        let log = self.node.logs().remove("accounts").unwrap();
+        let mut head = log.head();
+        while self.events(event_type).await < count {
+            head.changed().await.unwrap();
+        }
+        let position = *head.borrow();
+        self.settle(Some(Position {
+            service: "accounts".to_owned(),
+            position,
+        }))
+        .await;
     }
 
     /// A company with a phone of its own, by the administrator.
