@@ -5,6 +5,7 @@
 mod accounts;
 mod changes;
 mod contacts;
+mod deals;
 mod planning;
 mod prospects;
 mod walk;

@@ -6,7 +6,7 @@ use anyhow::Context;
 use api::{
     accounts::{
         accounts_service_client::AccountsServiceClient, cards_service_client::CardsServiceClient,
-        catalogue_service_client::CatalogueServiceClient,
+        catalogue_service_client::CatalogueServiceClient, deals_service_client::DealsServiceClient,
         duplicates_service_client::DuplicatesServiceClient,
         identity_service_client::IdentityServiceClient,
         prospects_service_client::ProspectsServiceClient, staff_service_client::StaffServiceClient,
@@ -87,6 +87,7 @@ clients! {
     accounts: "accounts", AccountsServiceClient;
     cards: "accounts", CardsServiceClient;
     catalogue: "accounts", CatalogueServiceClient;
+    deals: "accounts", DealsServiceClient;
     duplicates: "accounts", DuplicatesServiceClient;
     prospects: "accounts", ProspectsServiceClient;
     contacts: "contacts", ContactsServiceClient;

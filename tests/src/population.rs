@@ -5,7 +5,10 @@ use std::{fmt::Write as _, ops::Range};
 
 use anyhow::{Context, ensure};
 use api::{
-    accounts::{FormGroupRequest, ListAccountsRequest, ListStaffRequest},
+    accounts::{
+        FormGroupRequest, ListAccountsRequest, ListDealsRequest, ListStaffRequest, PipelineStage,
+        PublishPipelineRequest,
+    },
     contacts::{
         AddContactPersonRequest, ErasureGround, GetTimelineRequest, ListContactPersonsRequest,
         RequestErasureRequest,
@@ -23,6 +26,9 @@ use crate::{
 pub const NOW: &str = "2026-03-10T09:00:00+03:00";
 /// A request id that the logs of accounts, contacts and planning have seen when all is loaded.
 pub const SPENT: &str = "00000000-0000-4000-8000-000000000001";
+/// The pipeline of all deals, and its only stage.
+const PIPELINE: &str = "Воронка";
+pub const STAGE: &str = "Новая";
 const ACCOUNTS: usize = 24;
 const INTERACTIONS: usize = 40;
 const ORDERS: usize = 10;
@@ -58,6 +64,8 @@ pub struct Account {
     pub phone: String,
     /// `None`: in the pool.
     pub owner: Option<usize>,
+    /// There is one deal with each.
+    pub deal_id: String,
 }
 
 /// Somebody at an account.
@@ -118,6 +126,7 @@ pub struct World {
     pub tasks: Vec<Task>,
     pub facts: Vec<Fact>,
     orders: Vec<usize>,
+    pub pipeline_id: String,
 }
 
 /// SplitMix64: small, and the same everywhere.
@@ -167,6 +176,7 @@ impl World {
                 external_id: format!("v-a{number}"),
                 id: String::new(),
                 phone: format!("+7901000{number:04}"),
+                deal_id: String::new(),
                 owner: (!random.once_in(5)).then(|| random.one_of(&sellers)),
             })
             .collect();
@@ -225,6 +235,7 @@ impl World {
             tasks,
             facts,
             orders,
+            pipeline_id: String::new(),
         }
     }
 
@@ -232,12 +243,14 @@ impl World {
     pub async fn load(&mut self, office: &Office) -> anyhow::Result<()> {
         let admin = office.client("admin")?;
         self.form_groups(&admin).await?;
+        self.publish_pipeline(&admin).await?;
         for (kind, csv) in [
             ("staff", self.staff_csv()),
             ("accounts", self.accounts_csv()),
             ("persons", self.persons_csv()),
             ("interactions", self.interactions_csv()),
             ("orders", self.orders_csv()),
+            ("deals", self.deals_csv()),
             ("tasks", self.tasks_csv()),
         ] {
             import(office, "admin", kind, &csv)?;
@@ -269,6 +282,21 @@ impl World {
                 admin.contacts().request_erasure(request).await?;
             }
         }
+        Ok(())
+    }
+
+    async fn publish_pipeline(&mut self, admin: &Client) -> anyhow::Result<()> {
+        let request = PublishPipelineRequest {
+            request_id: request_id(),
+            name: PIPELINE.to_owned(),
+            stages: vec![PipelineStage {
+                name: STAGE.to_owned(),
+                required: Vec::new(),
+            }],
+            ..PublishPipelineRequest::default()
+        };
+        let published = admin.deals().publish_pipeline(request).await?;
+        self.pipeline_id = published.into_inner().pipeline_id;
         Ok(())
     }
 
@@ -366,6 +394,18 @@ impl World {
         csv
     }
 
+    fn deals_csv(&self) -> String {
+        let mut csv = "external_id,account,pipeline,product,opened_at\n".to_owned();
+        for (number, account) in self.accounts.iter().enumerate() {
+            let _ = writeln!(
+                csv,
+                "v-d{number},{},{PIPELINE},бетон [a{number:03}],2026-03-09",
+                account.external_id
+            );
+        }
+        csv
+    }
+
     fn tasks_csv(&self) -> String {
         let mut csv =
             "external_id,account,assignee,kind,due_at,comment,created_at,completed_at\n".to_owned();
@@ -437,6 +477,12 @@ impl World {
                 let found = persons.find(|found| found.external_id == contact.external_id);
                 contact.id = found.context("a contact person")?.id.clone();
             }
+            let request = ListDealsRequest {
+                account_id: account_id.clone(),
+                ..ListDealsRequest::default()
+            };
+            let deals = admin.deals().list_deals(request).await?.into_inner().deals;
+            self.accounts[number].deal_id = deals.into_iter().next().context("a deal")?.id;
             let request = GetTimelineRequest {
                 account_id,
                 page: Some(largest_page()),

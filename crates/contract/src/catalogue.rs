@@ -38,10 +38,12 @@ pub fn events() -> anyhow::Result<Vec<Event>> {
     let mut all = Vec::new();
     all.extend(of::<accounts_domain::account::Account>("accounts")?);
     all.extend(of::<accounts_domain::catalogue::Catalogue>("accounts")?);
+    all.extend(of::<accounts_domain::deal::Deal>("accounts")?);
     all.extend(of::<accounts_domain::distribution::Distribution>(
         "accounts",
     )?);
     all.extend(of::<accounts_domain::group::SalesGroup>("accounts")?);
+    all.extend(of::<accounts_domain::pipeline::Pipeline>("accounts")?);
     all.extend(of::<accounts_domain::prospect_list::ProspectList>(
         "accounts",
     )?);

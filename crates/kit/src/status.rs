@@ -50,6 +50,8 @@ pub enum AppError {
         reason: Cow<'static, str>,
         message: String,
         facts: Vec<(&'static str, u64)>,
+        /// Fields that would have to be otherwise.
+        violations: Vec<Violation>,
     },
     #[error("{message}")]
     Forbidden {
@@ -107,6 +109,7 @@ impl AppError {
             reason: reason.into(),
             message: message.into(),
             facts: Vec::new(),
+            violations: Vec::new(),
         }
     }
 
@@ -178,7 +181,12 @@ impl AppError {
             Self::RequestIdReused => {
                 details.add_bad_request_violation("request_id", self.outward());
             }
-            Self::FailedPrecondition { facts, .. } => {
+            Self::FailedPrecondition {
+                facts, violations, ..
+            } => {
+                if !violations.is_empty() {
+                    details.set_bad_request(field_violations(violations, wording.language));
+                }
                 let facts = facts
                     .iter()
                     .map(|(name, count)| ((*name).to_owned(), count));
@@ -270,6 +278,7 @@ impl<R: Rejection> From<ExecuteError<R>> for AppError {
                         reason,
                         message,
                         facts: rejection.facts(),
+                        violations: rejection.violations(),
                     },
                     Kind::Forbidden => Self::Forbidden { reason, message },
                 }

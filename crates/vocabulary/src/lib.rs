@@ -11,8 +11,8 @@ mod text;
 
 pub use email::{Email, InvalidEmail};
 pub use ids::{
-    AccountId, GroupId, InteractionId, OrderId, PersonId, ProspectListId, ReminderId, StaffId,
-    TaskId, derived_id,
+    AccountId, DealId, GroupId, InteractionId, OrderId, PersonId, PipelineId, ProspectListId,
+    ReminderId, StaffId, TaskId, derived_id,
 };
 pub use money::{InvalidMoney, Money};
 pub use next_step::{Deadline, InvalidDeadline, NextStep, next_step_faults};

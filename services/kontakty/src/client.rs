@@ -198,6 +198,7 @@ macro_rules! clients {
 clients! {
     staff: "accounts", api::accounts::staff_service_client::StaffServiceClient<Authenticated>;
     accounts: "accounts", api::accounts::accounts_service_client::AccountsServiceClient<Authenticated>;
+    deals: "accounts", api::accounts::deals_service_client::DealsServiceClient<Authenticated>;
     contacts: "contacts", api::contacts::contacts_service_client::ContactsServiceClient<Authenticated>;
     planning: "planning", api::planning::planning_service_client::PlanningServiceClient<Authenticated>;
     reports: "analytics", api::analytics::reports_service_client::ReportsServiceClient<Authenticated>;

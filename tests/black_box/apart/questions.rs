@@ -8,9 +8,11 @@ use std::{
 use anyhow::{Context, ensure};
 use api::{
     accounts::{
-        CheckDuplicateRequest, GetAccountRequest, GetCatalogueRequest, GetOwnershipHistoryRequest,
-        GetStatusHistoryRequest, ListAccountsRequest, ListClaimsRequest, ListGroupsRequest,
-        ListProspectListsRequest, ListStaffRequest, PreviewTransferRequest, WhoAmIRequest,
+        CheckDuplicateRequest, GetAccountRequest, GetCatalogueRequest, GetDealRequest,
+        GetOwnershipHistoryRequest, GetPipelineBoardRequest, GetStatusHistoryRequest,
+        ListAccountsRequest, ListClaimsRequest, ListDealsRequest, ListGroupsRequest,
+        ListPipelinesRequest, ListProspectListsRequest, ListStaffRequest, PreviewTransferRequest,
+        WhoAmIRequest,
     },
     analytics::{GetScorecardRequest, ScorecardBy},
     clock::GetClockRequest,
@@ -325,6 +327,39 @@ async fn of_companies(asking: &mut Asking<'_>, who: &str, client: &Client) -> an
     asking
         .ask(who, client, "CatalogueService.GetCatalogue", request)
         .await?;
+    asking
+        .ask(
+            who,
+            client,
+            "DealsService.ListPipelines",
+            ListPipelinesRequest::default(),
+        )
+        .await?;
+    for account in ACCOUNTS {
+        let account_id = asking.accounts[account].clone();
+        let request = ListDealsRequest {
+            account_id: account_id.clone(),
+            ..ListDealsRequest::default()
+        };
+        asking
+            .ask(who, client, "DealsService.ListDeals", request)
+            .await?;
+        // There is neither such a deal nor such a pipeline.
+        let request = GetDealRequest {
+            deal_id: account_id.clone(),
+            ..GetDealRequest::default()
+        };
+        asking
+            .ask(who, client, "DealsService.GetDeal", request)
+            .await?;
+        let request = GetPipelineBoardRequest {
+            pipeline_id: account_id,
+            ..GetPipelineBoardRequest::default()
+        };
+        asking
+            .ask(who, client, "DealsService.GetPipelineBoard", request)
+            .await?;
+    }
     let request = CheckDuplicateRequest {
         phones: vec!["8 (900) 000-01-01".to_owned()],
         ..CheckDuplicateRequest::default()

@@ -19,7 +19,7 @@ use tests::{
 };
 use tonic::{Code, Response, Status};
 
-use super::{accounts, contacts, planning, prospects};
+use super::{accounts, contacts, deals, planning, prospects};
 
 /// A command with a spent request id has passed all that is asked of its caller when the log
 /// refuses it; and it changes nothing.
@@ -70,6 +70,7 @@ impl<'a> Walk<'a> {
             | "LogService" | "ViewsService" => self.of_no_account(method, method_name).await,
             "AccountsService" | "CardsService" => accounts::walk(self, method_name).await,
             "ProspectsService" | "DuplicatesService" => prospects::walk(self, method_name).await,
+            "DealsService" => deals::walk(self, method_name).await,
             "ContactsService" => contacts::walk(self, method_name).await,
             "PlanningService" => planning::walk(self, method_name).await,
             "RemindersService" => planning::reminders(self, method_name, voided).await,

@@ -152,6 +152,36 @@ pub(super) const TABLE: &[(&str, &str)] = &[
         "должна быть страница или компания",
     ),
     ("is not an account", "такой компании нет"),
+    // deals
+    (
+        "is no field of these deals",
+        "у этих сделок нет такого поля",
+    ),
+    (
+        "must not be before it was opened",
+        "не может быть раньше открытия",
+    ),
+    ("must be in the future", "должно быть в будущем"),
+    (
+        "must be set to enter this stage",
+        "нужно заполнить для этого этапа",
+    ),
+    (
+        "is no stage of the pipeline in force",
+        "в действующей воронке нет такого этапа",
+    ),
+    (
+        "must not be empty when there is a lost_reason",
+        "нужно заполнить, если указана lost_reason",
+    ),
+    (
+        "must be the owner of the account while the deal is open",
+        "пока сделка открыта, это ответственный за компанию",
+    ),
+    (
+        "must have a reason to ask for more than {} fields",
+        "больше {} обязательных полей: укажите причину",
+    ),
     // prospects and duplicates
     (
         "must be another one than survivor_id",

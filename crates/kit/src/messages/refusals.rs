@@ -167,6 +167,26 @@ pub(super) const TABLE: &[(&str, &str, &str)] = &[
         "A client cannot be merged into a prospect: merge them the other way round.",
     ),
     (
+        "DEAL_CLOSED",
+        "Сделка уже завершена.",
+        "The deal is won or lost already.",
+    ),
+    (
+        "DEAL_EXISTS",
+        "Такая сделка уже есть.",
+        "This deal is there already.",
+    ),
+    (
+        "DEAL_INVALID",
+        "Сделка заполнена неверно.",
+        "The deal is not filled in properly.",
+    ),
+    (
+        "DEAL_UNKNOWN",
+        "Такой сделки нет.",
+        "There is no such deal.",
+    ),
+    (
         "DISTRIBUTION_EXISTS",
         "Такое распределение уже есть.",
         "This distribution is there already.",
@@ -273,6 +293,11 @@ pub(super) const TABLE: &[(&str, &str, &str)] = &[
         "Somebody else calls this phone at the moment: it is on another card, too.",
     ),
     (
+        "PIPELINE_INVALID",
+        "Так воронку опубликовать нельзя: проверьте поля.",
+        "The pipeline cannot be published like this: check the fields.",
+    ),
+    (
         "STAFF_DISMISSED",
         "Сотрудник уволен.",
         "This person works here no more.",
@@ -291,6 +316,11 @@ pub(super) const TABLE: &[(&str, &str, &str)] = &[
         "STAFF_OWNS_ACCOUNTS",
         "Сначала передайте компании и задания сотрудника.",
         "Hand over the companies and tasks of this person first.",
+    ),
+    (
+        "STAGE_GATE_CLOSED",
+        "Для перехода на этот этап заполните указанные поля сделки.",
+        "Fill in these fields of the deal to enter this stage.",
     ),
     (
         "STAFF_UNKNOWN",

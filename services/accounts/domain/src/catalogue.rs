@@ -382,10 +382,10 @@ fn publish_field(now: &State, field: Field) -> Result<Vec<Event>, Rejection> {
     })])
 }
 
-const KEY_FAULT: &str =
+pub(crate) const KEY_FAULT: &str =
     "must be 1 to 40 small Latin letters, digits and _, beginning with a letter";
 
-fn is_key(text: &str) -> bool {
+pub(crate) fn is_key(text: &str) -> bool {
     let letters = |c: char| c.is_ascii_lowercase();
     text.len() <= 40
         && text.starts_with(letters)

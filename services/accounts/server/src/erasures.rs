@@ -3,7 +3,10 @@
 
 use std::collections::HashSet;
 
-use accounts_domain::account::{Account, Command, Points, State};
+use accounts_domain::{
+    account::{Account, Command, Points, State},
+    deal,
+};
 use es::Recorded;
 use es_postgres::{
     CommandContext,
@@ -67,10 +70,11 @@ impl Erasures {
             let stop_list = fingerprints(&self.service.log, points.0, points.1);
             stopped.extend(stop_list.iter().cloned());
             self.tell(context, id, Command::Erase { stop_list }).await?;
-            // The card may have been sealed anew before.
-            let now = account.details.subject(id);
-            if !demand.subjects.contains(&now) {
-                demand.subjects.push(now);
+            // The card may have been sealed anew before, and what is said in deals has a key of its own.
+            for subject in [account.details.subject(id), deal::subject(id)] {
+                if !demand.subjects.contains(&subject) {
+                    demand.subjects.push(subject);
+                }
             }
         }
         for id in self.cards_with(&stopped, id).await? {

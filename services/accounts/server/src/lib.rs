@@ -1,4 +1,4 @@
-//! The accounts service: staff and groups, companies and their owners, orders, the pool of
+//! The accounts service: staff and groups, companies and their owners, orders, deals, the pool of
 //! prospects.
 //!
 //! Owns the log `accounts` and the read models of its API. What other services must know of staff
@@ -12,9 +12,11 @@ mod card_history;
 mod catalogue;
 mod claims;
 mod collation;
+mod deals;
 mod duplicates;
 mod erasures;
 mod first_contact;
+mod follow_owner;
 mod identity;
 mod import;
 mod owners;
@@ -38,6 +40,8 @@ pub async fn start(node: &Node) -> Result<Mounted, StartError> {
     service
         .project(views::prospect_lists::ProspectLists)
         .await?;
+    service.project(views::pipelines::Pipelines).await?;
+    service.project(views::deals::Deals).await?;
     service.project(views::open_tasks::OpenTasks).await?;
     service.project(StopListView).await?;
     service.react(erasures::Erasures {
@@ -49,6 +53,7 @@ pub async fn start(node: &Node) -> Result<Mounted, StartError> {
     service.react(first_contact::FirstContact {
         service: service.clone(),
     });
+    service.react(follow_owner::FollowOwner::new(&service));
     node.tasks.spawn_restarting("accounts.claims", {
         let service = service.clone();
         move || {
@@ -67,6 +72,7 @@ pub async fn start(node: &Node) -> Result<Mounted, StartError> {
     let catalogue = catalogue::Handlers::new(&service, &current);
     let prospects = prospects::Prospects::new(&service, &current);
     let duplicates = duplicates::Duplicates::new(&service);
+    let deals = deals::Deals::new(&service);
     Ok(Mounted::new(&service)
         .add(api::accounts::identity_service_server::IdentityServiceServer::new(identity))
         .add(api::accounts::staff_service_server::StaffServiceServer::new(staff))
@@ -74,5 +80,6 @@ pub async fn start(node: &Node) -> Result<Mounted, StartError> {
         .add(api::accounts::cards_service_server::CardsServiceServer::new(cards))
         .add(api::accounts::catalogue_service_server::CatalogueServiceServer::new(catalogue))
         .add(api::accounts::prospects_service_server::ProspectsServiceServer::new(prospects))
-        .add(api::accounts::duplicates_service_server::DuplicatesServiceServer::new(duplicates)))
+        .add(api::accounts::duplicates_service_server::DuplicatesServiceServer::new(duplicates))
+        .add(api::accounts::deals_service_server::DealsServiceServer::new(deals)))
 }

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use accounts_domain::{
-    account::Account, catalogue::Catalogue, distribution::Distribution, group::SalesGroup,
-    prospect_list::ProspectList, staff::StaffMember,
+    account::Account, catalogue::Catalogue, deal::Deal, distribution::Distribution,
+    group::SalesGroup, pipeline::Pipeline, prospect_list::ProspectList, staff::StaffMember,
 };
 use es::golden::{family, faults};
 
@@ -16,7 +16,9 @@ fn every_stored_form_still_reads() {
         &[
             family::<Account>(),
             family::<Catalogue>(),
+            family::<Deal>(),
             family::<Distribution>(),
+            family::<Pipeline>(),
             family::<ProspectList>(),
             family::<SalesGroup>(),
             family::<StaffMember>(),

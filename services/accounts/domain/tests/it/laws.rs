@@ -24,7 +24,7 @@ use proptest::{
 };
 use vocabulary::{AccountId, Email, GroupId, Money, OrderId, PhoneNumber, Role, StaffId};
 
-fn check<A: Aggregate>(commands: Vec<A::Command>) {
+pub(crate) fn check<A: Aggregate>(commands: Vec<A::Command>) {
     let mut history: Vec<A::Event> = Vec::new();
     for command in commands {
         let Ok(events) = A::decide(&A::fold(&history), command.clone()) else {
@@ -117,7 +117,7 @@ proptest! {
 
 const LEASE: chrono::TimeDelta = chrono::TimeDelta::minutes(30);
 
-fn text() -> impl Strategy<Value = String> {
+pub(crate) fn text() -> impl Strategy<Value = String> {
     "[а-яё ]{0,5}"
 }
 
@@ -134,7 +134,7 @@ fn role() -> impl Strategy<Value = Role> {
     select(Role::ALL)
 }
 
-fn instant() -> impl Strategy<Value = DateTime<Utc>> {
+pub(crate) fn instant() -> impl Strategy<Value = DateTime<Utc>> {
     // Close enough for claims to meet.
     (0..20_000_i64).prop_map(|seconds| DateTime::from_timestamp(seconds, 0).unwrap_or_default())
 }
@@ -318,7 +318,7 @@ fn catalogue_command() -> impl Strategy<Value = catalogue::Command> {
     ]
 }
 
-fn owner() -> impl Strategy<Value = Owner> {
+pub(crate) fn owner() -> impl Strategy<Value = Owner> {
     (staff_id(), option::of(group_id())).prop_map(|(id, group_id)| Owner { id, group_id })
 }
 

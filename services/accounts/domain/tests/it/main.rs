@@ -1,6 +1,8 @@
 //! Laws that hold for every aggregate of accounts, and the stored form of every event.
 
 #[cfg(test)]
+mod deal_laws;
+#[cfg(test)]
 mod extras;
 #[cfg(test)]
 mod golden;

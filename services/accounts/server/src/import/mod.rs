@@ -2,6 +2,7 @@
 //! names of the file's columns. Ids follow from external ids, so repeating a file changes nothing.
 
 pub(crate) mod accounts;
+pub(crate) mod deals;
 pub(crate) mod orders;
 pub(crate) mod staff;
 

@@ -136,7 +136,7 @@ fn read(
 }
 
 /// Both columns are looked at, whatever is wrong with the other.
-fn amount(v: &mut Violations, amount: &str, currency: &str) -> Option<Money> {
+pub(super) fn amount(v: &mut Violations, amount: &str, currency: &str) -> Option<Money> {
     let nothing = v.parsed("currency", Money::try_new(0, currency));
     let currency = nothing.map_or_else(|| "XXX".to_owned(), |nothing| nothing.currency);
     v.parsed("amount", Money::parse(amount, &currency))
@@ -144,7 +144,12 @@ fn amount(v: &mut Violations, amount: &str, currency: &str) -> Option<Money> {
 
 /// Who owned the account then may have left since; but nobody imports sales for others than those
 /// whose figures they see.
-fn owner_then(v: &mut Violations, ctx: &Ctx, directory: &Snapshot, external_id: &str) -> StaffId {
+pub(super) fn owner_then(
+    v: &mut Violations,
+    ctx: &Ctx,
+    directory: &Snapshot,
+    external_id: &str,
+) -> StaffId {
     let id = StaffId::of_external(external_id);
     if directory.staff(id).is_none() {
         v.add("owner", "is not a member of staff");

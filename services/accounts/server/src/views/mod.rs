@@ -3,8 +3,10 @@
 pub(crate) mod claims;
 pub(crate) mod companies;
 pub(crate) mod contacted;
+pub(crate) mod deals;
 pub(crate) mod open_tasks;
 pub(crate) mod ownership;
 pub(crate) mod people;
+pub(crate) mod pipelines;
 pub(crate) mod prospect_lists;
 pub(crate) mod statuses;

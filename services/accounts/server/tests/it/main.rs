@@ -1,6 +1,8 @@
 //! The accounts service as its callers see it: real PostgreSQL, real NATS, gRPC over a socket.
 
 #[cfg(test)]
+mod deals;
+#[cfg(test)]
 mod imports;
 #[cfg(test)]
 mod office;

@@ -5,6 +5,7 @@ use std::{future::pending, time::Duration};
 use api::{
     accounts::{
         self as pb, accounts_service_client::AccountsServiceClient,
+        deals_service_client::DealsServiceClient,
         duplicates_service_client::DuplicatesServiceClient,
         identity_service_client::IdentityServiceClient,
         prospects_service_client::ProspectsServiceClient, staff_service_client::StaffServiceClient,
@@ -139,6 +140,10 @@ impl Office {
         DuplicatesServiceClient::with_interceptor(self.channel.clone(), self.token(who))
     }
 
+    pub(crate) fn deals(&self, who: &str) -> DealsServiceClient<Caller> {
+        DealsServiceClient::with_interceptor(self.channel.clone(), self.token(who))
+    }
+
     pub(crate) fn staff(&self, who: &str) -> StaffServiceClient<Caller> {
         StaffServiceClient::with_interceptor(self.channel.clone(), self.token(who))
     }
@@ -173,6 +178,22 @@ impl Office {
             .fetch_one(&self.database.pool)
             .await
             .unwrap()
+    }
+
+    /// Until so many events of a type were recorded, by a rule that follows others; and until the
+    /// views have them.
+    pub(crate) async fn recorded(&self, event_type: &str, count: i64) {
+        let log = self.node.logs().remove("accounts").unwrap();
+        let mut head = log.head();
+        while self.events(event_type).await < count {
+            head.changed().await.unwrap();
+        }
+        let position = *head.borrow();
+        self.settle(Some(Position {
+            service: "accounts".to_owned(),
+            position,
+        }))
+        .await;
     }
 
     /// A company with a phone of its own, by the administrator.

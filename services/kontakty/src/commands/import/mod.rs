@@ -31,6 +31,7 @@ use table::{Table, TableRow};
 ///   persons       external_id,account,name,position,phone,email
 ///   interactions  external_id,account,person,kind,direction,outcome,occurred_at,duration_s,author,summary,impression,note
 ///   orders        external_id,account,amount,currency,ordered_at,owner
+///   deals         external_id,account,owner,pipeline,stage,amount,currency,product,opened_at,closed_at,lost_reason
 ///   tasks         external_id,account,assignee,kind,due_at,comment,created_at,completed_at
 ///
 /// References (account, owner, author …) are external ids.
@@ -62,6 +63,7 @@ pub(crate) enum Kind {
     Persons,
     Interactions,
     Orders,
+    Deals,
     Tasks,
 }
 
@@ -109,7 +111,7 @@ async fn send(client: &Client, kind: Kind, table: &Table, dry_run: bool) -> anyh
     // Rows of these files speak of each other, so they go in order.
     let at_once = match kind {
         Kind::Staff | Kind::Accounts => 1,
-        Kind::Persons | Kind::Interactions | Kind::Orders | Kind::Tasks => 4,
+        Kind::Persons | Kind::Interactions | Kind::Orders | Kind::Deals | Kind::Tasks => 4,
     };
     let batches: Vec<&[TableRow]> = table.rows.chunks(BATCH).collect();
     let sent: Vec<Sent> = stream::iter(batches)
@@ -171,6 +173,7 @@ impl Kind {
             Self::Persons => "persons",
             Self::Interactions => "interactions",
             Self::Orders => "orders",
+            Self::Deals => "deals",
             Self::Tasks => "tasks",
         }
     }

@@ -2,8 +2,8 @@
 
 use api::{
     accounts::{
-        AccountRow, Card, ImportAccountsRequest, ImportOrdersRequest, ImportStaffRequest, OrderRow,
-        StaffRow,
+        AccountRow, Card, DealRow, ImportAccountsRequest, ImportDealsRequest, ImportOrdersRequest,
+        ImportStaffRequest, OrderRow, StaffRow,
     },
     common::{Position, RowResult},
     contacts::{ImportInteractionsRequest, ImportPersonsRequest, InteractionRow, PersonRow},
@@ -48,6 +48,7 @@ pub(super) async fn send(
             interaction
         ),
         Kind::Orders => import!(accounts, import_orders, ImportOrdersRequest, order),
+        Kind::Deals => import!(deals, import_deals, ImportDealsRequest, deal),
         Kind::Tasks => import!(planning, import_tasks, ImportTasksRequest, task),
     })
 }
@@ -135,6 +136,23 @@ fn order(row: &TableRow) -> OrderRow {
         currency: row.cell("currency"),
         ordered_at: row.cell("ordered_at"),
         owner: row.cell("owner"),
+    }
+}
+
+fn deal(row: &TableRow) -> DealRow {
+    DealRow {
+        row: row.number,
+        external_id: row.cell("external_id"),
+        account: row.cell("account"),
+        owner: row.cell("owner"),
+        pipeline: row.cell("pipeline"),
+        stage: row.cell("stage"),
+        amount: row.cell("amount"),
+        currency: row.cell("currency"),
+        product: row.cell("product"),
+        opened_at: row.cell("opened_at"),
+        closed_at: row.cell("closed_at"),
+        lost_reason: row.cell("lost_reason"),
     }
 }
 

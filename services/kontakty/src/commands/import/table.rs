@@ -94,6 +94,19 @@ impl Kind {
                 "ordered_at",
                 "owner",
             ],
+            Self::Deals => &[
+                "external_id",
+                "account",
+                "owner",
+                "pipeline",
+                "stage",
+                "amount",
+                "currency",
+                "product",
+                "opened_at",
+                "closed_at",
+                "lost_reason",
+            ],
             Self::Tasks => &[
                 "external_id",
                 "account",
@@ -113,6 +126,7 @@ impl Kind {
             Self::Accounts | Self::Persons => &["external_id", "name"],
             Self::Interactions => &["external_id", "account", "kind", "outcome", "occurred_at"],
             Self::Orders => &["external_id", "account", "amount", "currency", "ordered_at"],
+            Self::Deals => &["external_id", "account", "pipeline", "opened_at"],
             Self::Tasks => &["external_id", "assignee", "kind", "due_at", "comment"],
         }
     }

@@ -1,0 +1,130 @@
+//! Open deals belong to whom the company belongs to (`domain.md`, invariant 14): they follow it to
+//! another owner, into the pool, and to the owner of the company that it was merged into.
+
+use std::time::Duration;
+
+use accounts_domain::{
+    account::Account,
+    deal::{Command, Deal},
+};
+use es::{Actor, CodecError, Recorded};
+use es_postgres::{
+    CommandContext, ExecuteError,
+    projection::{ApplyError, Reaction},
+};
+use kit::Service;
+use serde::Deserialize;
+use uuid::Uuid;
+use vocabulary::AccountId;
+
+use crate::{owners, views::deals};
+
+pub(crate) struct FollowOwner {
+    service: Service,
+}
+
+#[derive(Deserialize)]
+struct Opened {
+    account_id: AccountId,
+}
+
+#[derive(Deserialize)]
+struct Merged {
+    survivor_id: AccountId,
+}
+
+impl FollowOwner {
+    pub(crate) fn new(service: &Service) -> Self {
+        Self {
+            service: service.clone(),
+        }
+    }
+
+    /// The company that answers for the one that the event is about, and those of its deals that may
+    /// belong to another one than its owner now.
+    async fn concerned(&self, event: &Recorded) -> Result<Option<(Uuid, Vec<Uuid>)>, ApplyError> {
+        let Some(account_id) = account_of(event)? else {
+            return Ok(None);
+        };
+        // Everything opened before is in the view; what comes later is looked at itself.
+        let position = self.service.position(event.position);
+        let views = &self.service.views;
+        views.reached(&[position], Duration::MAX).await?;
+        let directory = &self.service.directory;
+        let Some(account) = directory.account(account_id).await? else {
+            return Ok(None);
+        };
+        let ids = directory.ids_of(account.id).await?;
+        let deals = deals::open_of_account(self.service.pool(), &ids).await?;
+        Ok((!deals.is_empty()).then_some((account.id.0, deals)))
+    }
+}
+
+/// Whose deals may belong to somebody else after this event.
+fn account_of(event: &Recorded) -> Result<Option<AccountId>, CodecError> {
+    Ok(match event.event_type.as_str() {
+        "account.owner_assigned"
+        | "account.ownership_transferred"
+        | "account.returned_to_pool"
+        | "account.merged"
+        | "account.unmerged" => Some(AccountId(event.stream.id)),
+        // The company may have changed hands while the deal was being opened.
+        "deal.opened" => Some(event.fields::<Opened>()?.account_id),
+        _ => None,
+    })
+}
+
+impl Reaction for FollowOwner {
+    const NAME: &'static str = "deals-follow-owner";
+    const SOURCES: &'static [&'static str] = &["accounts"];
+
+    fn touches(&self, event: &Recorded) -> Vec<Uuid> {
+        let account = account_of(event).ok().flatten();
+        let survivor = event
+            .fields::<Merged>()
+            .ok()
+            .map(|merged| merged.survivor_id);
+        let touched = account.into_iter().chain(survivor).map(|id| id.0);
+        touched.chain([event.stream.id]).collect()
+    }
+
+    async fn react(&self, _source: &str, event: &Recorded) -> Result<(), ApplyError> {
+        let Some((account, deals)) = self.concerned(event).await? else {
+            return Ok(());
+        };
+        let now = self.service.node.clock.now();
+        // Not whom the event names: by now it may be somebody else again.
+        let account = self.service.log.load::<Account>(account).await?.state;
+        let owner = account.owner_id;
+        let owner = owner.map(|id| owners::owner_at(&self.service, id, now));
+        let context = CommandContext {
+            request_id: Some(event.event_id),
+            digest: None,
+            actor: Actor::Policy(format!("accounts/{}", Self::NAME)),
+            on_behalf_of: None,
+            actor_group_id: event.metadata.actor_group_id,
+            correlation_id: event.metadata.correlation_id,
+            causation_id: Some(event.event_id),
+            traceparent: event.metadata.traceparent.clone(),
+            now,
+            expected_version: None,
+        };
+        let commands = deals.into_iter().map(|id| {
+            let command = Command::FollowOwner { owner };
+            (context.derive(&id.to_string()), id, command)
+        });
+        let outcomes = self.service.log.execute_many::<Deal>(commands.collect());
+        for outcome in outcomes.await {
+            match outcome {
+                Ok(_) | Err(ExecuteError::Rejected(_)) => {}
+                Err(ExecuteError::Log(error)) => return Err(error.into()),
+                // A version conflict is over in a moment; the others cannot happen to a derived id.
+                Err(error @ ExecuteError::Stale { .. }) => {
+                    return Err(ApplyError::Transient(error.to_string()));
+                }
+                Err(error) => return Err(ApplyError::Poison(error.to_string())),
+            }
+        }
+        Ok(())
+    }
+}
