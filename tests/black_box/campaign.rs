@@ -73,6 +73,7 @@ async fn campaign() -> anyhow::Result<()> {
     check_totals(&admin, &by_manager).await?;
     check_managers(&by_manager, &campaign::by_manager(&clients))?;
     check_months(&settled_scorecard(&admin, ScorecardBy::Month).await?)?;
+    check_report(&office)?;
     check_hand_over(&office, &clients).await?;
     Ok(())
 }
@@ -264,6 +265,33 @@ fn check_months(scorecard: &GetScorecardResponse) -> anyhow::Result<()> {
             "{month}: {figures:?}, not {calls} and {orders}"
         );
     }
+    Ok(())
+}
+
+/// What a head gets from the command line.
+fn check_report(office: &Office) -> anyhow::Result<()> {
+    let report = |format| {
+        let arguments = ["report", "scorecard", "--by", "month", "--format", format];
+        office.command("admin", &arguments)
+    };
+    let rows: Vec<serde_json::Value> = serde_json::from_str(&report("json")?)?;
+    let told: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            let figure = |name| row[name].as_i64().unwrap_or_default();
+            (
+                row["month"].as_str().unwrap_or_default(),
+                figure("calls"),
+                figure("sales"),
+            )
+        })
+        .collect();
+    let mut published = PUBLISHED.to_vec();
+    published.push(("total", CALLS, ORDERS));
+    ensure!(told == published, "{told:?}");
+    let table = report("table")?;
+    ensure!(table.contains(&CALLS.to_string()), "{table}");
+    println!("{table}");
     Ok(())
 }
 

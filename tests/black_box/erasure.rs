@@ -23,7 +23,7 @@ use everywhere::{SERVICES, dumps, messages, traces_of};
 use known::Known;
 use tests::{
     background::{fields, reason, request_id},
-    mixed_load::views_equal_a_replay,
+    mixed_load::{views_caught_up, views_equal_a_replay},
 };
 use tonic::Code;
 
@@ -58,6 +58,14 @@ async fn nothing_of_a_person_is_left_anywhere() -> anyhow::Result<()> {
         found.iter().all(|found| found.ends_with(": 1")),
         "{found:?}"
     );
+    // The version of before is kept up to date, too.
+    for view in [
+        "accounts/companies",
+        "contacts/persons",
+        "contacts/timeline",
+    ] {
+        known.office.office.command("s-02", &["rebuild", view])?;
+    }
     let before = dumps(&data, &[])?;
     ensure!(
         traces_of(&before, &CANARIES).len() == CANARIES.len(),
@@ -101,6 +109,7 @@ async fn nothing_of_a_person_is_left_anywhere() -> anyhow::Result<()> {
     ensure!(part("accounts") == Some((0, 0)), "{certificate:?}");
 
     // After: nowhere.
+    views_caught_up(&known.office.office).await?;
     no_canary("a dump", &dumps(&data, &[])?)?;
     no_canary("the API", &known.shown().await?)?;
     let found = known.found().await?;
@@ -180,9 +189,6 @@ async fn nothing_of_a_person_is_left_anywhere() -> anyhow::Result<()> {
     no_canary("an export", &known.exported()?)?;
     let rebuilt = views_equal_a_replay(&known.office.office).await?;
     ensure!(rebuilt >= 15, "only {rebuilt} views were built anew");
-    for view in ["accounts/companies", "contacts/timeline", "planning/tasks"] {
-        known.office.office.command("s-02", &["rebuild", view])?;
-    }
     no_canary("a dump", &dumps(&data, &[])?)?;
     known.heads = known.heads().await?;
     no_canary("the API", &known.shown().await?)

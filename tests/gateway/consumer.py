@@ -140,6 +140,8 @@ class Follower:
             await self.fill()  # which life the log is in, its owner knows
         elif position > cursor + 1:
             await self.fill(up_to=position - 1)
+        if data is None:
+            await self.fill(up_to=position)
         known, cursor = self.copy.cursor(self.service)
         if known in ("", epoch) and position <= cursor + 1:
             self.apply(epoch, position, attributes["ce-id"], attributes["ce-type"], data)

@@ -33,7 +33,9 @@ class Contract:
         self.prove(self._headers(subject), attributes, f"headers of {subject}")
         if attributes["ce-type"] != subject:
             raise Broken(f"a {attributes['ce-type']} came as {subject}")
-        return attributes, self.data(subject, payload)
+        # What was too large for the bus is with the owner.
+        data = None if "ce-dataref" in attributes else self.data(subject, payload)
+        return attributes, data
 
     def data(self, subject, payload):
         """The data of an event, wherever it was read, once it is proven."""

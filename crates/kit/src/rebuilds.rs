@@ -128,7 +128,7 @@ async fn carry_out<P: Projection>(
     };
     let workers = wanted.workers.unsigned_abs();
     let version = match wanted.state {
-        State::Returning | State::Kept => Version::Former,
+        State::Returning | State::Kept | State::Checked => Version::Former,
         _ => Version::Next,
     };
     let done = match wanted.state {
@@ -153,7 +153,13 @@ async fn carry_out<P: Projection>(
             other => other.map(drop),
         },
         State::Kept => Box::pin(builder.follow(version, stop)).await,
-        State::Checked => Ok(()),
+        State::Checked => {
+            if version.exists(pool, P::NAME).await? {
+                Box::pin(builder.follow(version, stop)).await
+            } else {
+                Ok(())
+            }
+        }
         State::Discarding => {
             let version = if Version::Next.exists(pool, P::NAME).await? {
                 Version::Next

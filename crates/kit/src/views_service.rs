@@ -115,11 +115,11 @@ async fn ask(
     let now = Rebuild::of(pool, view).await?.map(|now| now.state);
     match now {
         Some(now) if now == state => Ok(()),
-        Some(now) => Err(AppError::precondition(
+        Some(now) if now != State::Checked => Err(AppError::precondition(
             "REBUILD_UNDER_WAY",
             format!("the view is {} at the moment", now.as_str()),
         )),
-        None => Err(AppError::precondition(
+        _ => Err(AppError::precondition(
             "NOTHING_KEPT",
             "nothing is kept beside the view",
         )),

@@ -46,6 +46,7 @@ pub(crate) struct Connection {
     token: Option<String>,
     /// External id of the member of staff to be, on the machine where the office's key is.
     #[arg(
+        id = "as",
         long = "as",
         default_value = "admin",
         value_name = "STAFF",

@@ -36,7 +36,6 @@ enum Command {
     Migrate(commands::migrate::Args),
     /// Check a configuration and what it points at, and say in words what is wrong.
     Doctor(commands::doctor::Args),
-    /// Load staff, accounts, persons, interactions, orders or tasks from a CSV or XLSX file.
     Import(commands::import::Args),
     /// Ask for a report.
     Report(commands::report::Args),
@@ -92,5 +91,15 @@ async fn main() -> ExitCode {
             output::error(&error);
             ExitCode::FAILURE
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn no_command_contradicts_itself() {
+        super::Cli::command().debug_assert();
     }
 }

@@ -73,6 +73,7 @@ impl Asking<'_> {
                 let part = parts.pop().context("an empty stream")?;
                 let mut message = DynamicMessage::decode(descriptor.output(), part.as_slice())?;
                 without_bytes(&mut message);
+                without_order(&mut message);
                 named(&message.to_string())
             }
         };
@@ -106,6 +107,25 @@ fn without_bytes(message: &mut DynamicMessage) {
             }
         }
     }
+}
+
+/// Rules react to different streams at the same time: which is first recorded is chance.
+fn without_order(message: &mut DynamicMessage) {
+    let Some(Value::List(events)) = message.get_field_by_name_mut("events") else {
+        return;
+    };
+    for event in events.iter_mut() {
+        if let Value::Message(event) = event {
+            for field in ["position", "event_id", "request_id"] {
+                event.clear_field_by_name(field);
+            }
+            if let Some(Value::String(stream)) = event.get_field_by_name_mut("stream") {
+                let category = stream.find('-').unwrap_or(stream.len());
+                stream.truncate(category);
+            }
+        }
+    }
+    events.sort_by_cached_key(ToString::to_string);
 }
 
 /// Ids are drawn by chance: each is called by the order in which it comes up.

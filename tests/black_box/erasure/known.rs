@@ -231,7 +231,8 @@ impl Known {
     pub(super) fn exported(&self) -> anyhow::Result<String> {
         let folder = tempfile::tempdir()?;
         let mut text = String::new();
-        for service in SERVICES {
+        let recorded = SERVICES.into_iter().zip(&self.heads);
+        for (service, _) in recorded.filter(|(_, head)| head.position > 0) {
             let file = folder.path().join(service);
             let out = file.to_string_lossy();
             let what = ["log", "export", "--service", service, "--personal"];

@@ -13,7 +13,7 @@ pub enum State {
     Building,
     /// A new version is built and held against the live one.
     Checking,
-    /// The outcome of that is there.
+    /// The outcome of that is there. A former version is kept up to date as before.
     Checked,
     /// The former version takes its place back.
     Returning,
@@ -39,7 +39,7 @@ impl State {
     fn follows(self) -> Vec<&'static str> {
         let states = match self {
             Self::Building | Self::Checking => [Self::Kept, Self::Checked].as_slice(),
-            Self::Returning => &[Self::Kept],
+            Self::Returning => &[Self::Kept, Self::Checked],
             Self::Discarding => &[
                 Self::Building,
                 Self::Checking,
@@ -106,6 +106,9 @@ impl Rebuild {
         workers: u32,
         reason: &str,
     ) -> Result<bool, sqlx::Error> {
+        if state == State::Returning && !Version::Former.exists(pool, view).await? {
+            return Ok(false);
+        }
         let begins = matches!(state, State::Building | State::Checking);
         let statement = if begins {
             "insert into views.rebuilds as old (name, state, workers, reason)

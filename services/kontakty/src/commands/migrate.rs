@@ -131,7 +131,8 @@ pub(crate) fn migrator(service: &str) -> &'static Migrator {
         "contacts" => &contacts::MIGRATOR,
         "planning" => &planning::MIGRATOR,
         "notifications" => &notifications::MIGRATOR,
-        _ => &analytics::MIGRATOR,
+        "analytics" => &analytics::MIGRATOR,
+        _ => unreachable!("{service} is no service"),
     }
 }
 

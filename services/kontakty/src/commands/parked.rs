@@ -145,5 +145,9 @@ async fn list(
             ]);
         }
     }
+    if rows.is_empty() && format == Format::Table {
+        println!("nothing is parked");
+        return Ok(());
+    }
     rows.print(format)
 }

@@ -14,7 +14,7 @@ pub(crate) struct Args {
     /// External id of a member of staff; the first administrator is `admin`.
     #[arg(long, required_unless_present = "gateway")]
     staff: Option<String>,
-    /// Name of a gateway instead: it may report facts and read the logs, personal data sealed.
+    /// Name of a gateway instead: it may follow the bus and read the logs, personal data sealed.
     #[arg(long, value_name = "NAME", conflicts_with = "staff")]
     gateway: Option<String>,
     /// How long it is good for, in minutes.

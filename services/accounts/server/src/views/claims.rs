@@ -41,7 +41,7 @@ impl Projection for Claims {
                     .bind(id)
                     .bind(at)
             };
-            let query = match recorded.decode()? {
+            let query = match recorded.decode::<Account>()? {
                 Event::ClaimGranted(claim) => sqlx::query(
                     "insert into claims (account_id, holder_id, until) values ($1, $2, $3)
                      on conflict (account_id) do update set holder_id = excluded.holder_id,

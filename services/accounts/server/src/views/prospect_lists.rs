@@ -42,7 +42,7 @@ impl Projection for ProspectLists {
     ) -> Result<(), ApplyError> {
         for recorded in events {
             if recorded.stream.category == ProspectList::CATEGORY {
-                apply(tx, recorded, recorded.decode()?).await?;
+                apply(tx, recorded, recorded.decode::<ProspectList>()?).await?;
             }
         }
         Ok(())

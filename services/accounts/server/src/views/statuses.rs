@@ -73,7 +73,7 @@ impl Projection for Statuses {
             if recorded.stream.category != Account::CATEGORY {
                 continue;
             }
-            match recorded.decode()? {
+            match recorded.decode::<Account>()? {
                 Event::ProspectRegistered(registered) => {
                     if let Some(status) = registered.status {
                         columns.push(recorded, status, String::new());

@@ -25,7 +25,7 @@ pub(crate) struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Print events from a position on, one JSON object a line.
+    /// Print events from a position on.
     Read {
         #[command(flatten)]
         which: Which,
@@ -95,7 +95,7 @@ enum Command {
 
 #[derive(clap::Args)]
 struct Which {
-    /// accounts, contacts, planning, notifications or analytics.
+    #[arg(value_parser = SERVICES)]
     service: String,
     #[command(flatten)]
     connection: Connection,
