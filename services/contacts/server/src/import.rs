@@ -126,25 +126,24 @@ async fn record<A: Aggregate>(
 }
 
 /// What [`record`] would answer, as far as the view tells: `known` has the ids that are taken and
-/// the account that answers for each.
+/// the account of each.
 fn foresee<C>(
     service: &Service,
-    accounts: &Accounts,
     rows: Vec<Row<C>>,
     mut known: HashMap<Uuid, AccountId>,
     taken: &impl Rejection,
 ) -> Imported {
     let results = rows.into_iter().map(|row| match row.read {
         Err(violations) => rejected(row.number, violations),
-        Ok(ready) => match (known.entry(ready.id), accounts.answering(ready.account_id)) {
-            (Entry::Vacant(free), account) => {
-                free.insert(account.unwrap_or(ready.account_id));
+        Ok(ready) => match known.entry(ready.id) {
+            Entry::Vacant(free) => {
+                free.insert(ready.account_id);
                 accepted(row.number, Outcome::Created, ready.id)
             }
-            (Entry::Occupied(there), account) if Some(*there.get()) == account => {
+            Entry::Occupied(there) if *there.get() == ready.account_id => {
                 accepted(row.number, Outcome::Repeated, ready.id)
             }
-            (Entry::Occupied(_), _) => rejected(row.number, against_the_rules(taken)),
+            Entry::Occupied(_) => rejected(row.number, against_the_rules(taken)),
         },
     });
     Imported {

@@ -176,24 +176,24 @@ pub(crate) async fn of_account(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Row>, 
     Ok(rows)
 }
 
-/// At which account each of these persons is; the unknown are left out. One who was added a moment
-/// ago is known.
+/// Which account answers for each of these persons; the unknown are left out. One who was added a
+/// moment ago is known.
 pub(crate) async fn accounts_of(
     service: &Service,
     ids: &[Uuid],
 ) -> Result<HashMap<Uuid, AccountId>, AppError> {
-    let known = find_accounts(service, ids).await?;
-    if ids.iter().all(|id| known.contains_key(id)) {
-        return Ok(known);
+    let mut known = find_accounts(service.pool(), ids).await?;
+    if !ids.iter().all(|id| known.contains_key(id)) {
+        let head = service.position(service.log.refresh_head().await?);
+        service.views.reached(&[head], Duration::MAX).await?;
+        known = find_accounts(service.pool(), ids).await?;
     }
-    let head = service.position(service.log.refresh_head().await?);
-    service.views.reached(&[head], Duration::MAX).await?;
-    Ok(find_accounts(service, ids).await?)
+    Ok(service.directory.answering(known).await?)
 }
 
-/// As [`accounts_of`], as far as the view has got.
+/// At which account each of these persons was added, as far as the view has got.
 pub(crate) async fn find_accounts(
-    service: &Service,
+    pool: &PgPool,
     ids: &[Uuid],
 ) -> Result<HashMap<Uuid, AccountId>, sqlx::Error> {
     if ids.is_empty() {
@@ -203,9 +203,8 @@ pub(crate) async fn find_accounts(
         "select person_id, account_id from persons.persons where person_id = any($1)",
     )
     .bind(ids)
-    .fetch_all(service.pool())
+    .fetch_all(pool)
     .await?;
     let rows = rows.into_iter();
-    let found = rows.map(|(id, account)| (id, AccountId(account)));
-    service.directory.answering(found.collect()).await
+    Ok(rows.map(|(id, account)| (id, AccountId(account))).collect())
 }

@@ -39,14 +39,8 @@ pub(crate) async fn interactions(
         })
         .collect();
     let imported = if request.dry_run {
-        let known = timeline_view::find_accounts(service, &ids(&rows)).await?;
-        foresee(
-            service,
-            &reader.accounts,
-            rows,
-            known,
-            &Rejection::ExternalIdTaken,
-        )
+        let known = timeline_view::find_accounts(service.pool(), &ids(&rows)).await?;
+        foresee(service, rows, known, &Rejection::ExternalIdTaken)
     } else {
         record::<Interaction>(service, ctx, rows, &Rejection::AlreadyLogged).await?
     };
@@ -56,7 +50,7 @@ pub(crate) async fn interactions(
     })
 }
 
-/// Where each person named in the file is.
+/// Which account answers for each person named in the file.
 async fn known_persons(
     service: &Service,
     rows: &[InteractionRow],

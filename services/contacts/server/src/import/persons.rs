@@ -37,7 +37,7 @@ pub(crate) async fn persons(
         })
         .collect();
     let imported = if request.dry_run {
-        let known = persons_view::find_accounts(service, &ids(&rows)).await?;
+        let known = persons_view::find_accounts(service.pool(), &ids(&rows)).await?;
         foresee(service, rows, known, &Rejection::ExternalIdTaken)
     } else {
         record::<Person>(service, ctx, rows, &Rejection::AlreadyAdded).await?

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use api::contacts;
 use chrono::{DateTime, Utc};
-use kit::{Service, timestamp};
+use kit::timestamp;
 use sqlx::{FromRow, PgPool, types::Json};
 use uuid::Uuid;
 use vocabulary::{AccountId, InteractionId, InteractionKind, PersonId, StaffId};
@@ -160,16 +160,15 @@ pub(crate) async fn shared_with(
 
 /// With whom each of these contacts took place; the unknown are left out.
 pub(crate) async fn find_accounts(
-    service: &Service,
+    pool: &PgPool,
     ids: &[Uuid],
 ) -> Result<HashMap<Uuid, AccountId>, sqlx::Error> {
     let rows: Vec<(Uuid, Uuid)> = sqlx::query_as(
         "select interaction_id, account_id from timeline.entries where interaction_id = any($1)",
     )
     .bind(ids)
-    .fetch_all(service.pool())
+    .fetch_all(pool)
     .await?;
     let rows = rows.into_iter();
-    let found = rows.map(|(id, account)| (id, AccountId(account)));
-    service.directory.answering(found.collect()).await
+    Ok(rows.map(|(id, account)| (id, AccountId(account))).collect())
 }
