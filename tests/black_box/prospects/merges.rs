@@ -148,11 +148,12 @@ async fn merged_records_answer_as_one_and_are_told_apart_exactly() -> anyhow::Re
                 == 1
         );
     }
-    let gone = nikitin.accounts().get_account(GetAccountRequest {
+    let request = GetAccountRequest {
         account_id: merged.clone(),
         ..GetAccountRequest::default()
-    });
-    ensure!(code(&gone.await) == Code::NotFound);
+    };
+    let gone = nikitin.accounts().get_account(request).await;
+    ensure!(code(&gone) == Code::NotFound);
     let check = CheckDuplicateRequest {
         phones: vec!["8 900 000 40 02".to_owned()],
         ..CheckDuplicateRequest::default()

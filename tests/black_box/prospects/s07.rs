@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use api::{
-    accounts::{CheckDuplicateRequest, GetAccountRequest, ListAccountsRequest, MoveToGroupRequest},
+    accounts::{
+        CheckDuplicateRequest, GetAccountRequest, ListAccountsRequest, ListGroupsRequest,
+        MoveToGroupRequest,
+    },
     planning::{CreateTaskRequest, ListTasksRequest, TaskKind},
 };
 use tests::{
@@ -119,11 +122,9 @@ async fn s07_three_levels_of_visibility_and_the_masked_hit() -> anyhow::Result<(
     );
 
     office.at("2026-04-01T00:00:00+03:00").await?;
-    let groups = office
-        .admin
-        .staff()
-        .list_groups(api::accounts::ListGroupsRequest::default());
-    let groups = groups.await?.into_inner().groups;
+    let request = ListGroupsRequest::default();
+    let groups = office.admin.staff().list_groups(request).await?;
+    let groups = groups.into_inner().groups;
     let group_b = groups
         .iter()
         .find(|group| group.name == "B")

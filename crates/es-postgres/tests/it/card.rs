@@ -147,6 +147,8 @@ impl Aggregate for Card {
             Event::Opened { .. }
             | Event::LoginGiven { .. }
             | Event::LoginWithdrawn { .. }
+            | Event::LoginsWithdrawn { .. }
+            | Event::ClosedFor { .. }
             | Event::Remarked { .. }
             | Event::Noted { .. } => 1,
         }

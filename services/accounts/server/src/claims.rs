@@ -45,12 +45,14 @@ pub(crate) async fn grant(
         now: ctx.now,
         until: ctx.now + service.node.config.prospects.claim,
     };
+    let context = ctx.command();
     let mut id = id;
     for _ in 0..ATTEMPTS {
-        let claimed = service
-            .log
-            .execute::<Account>(&ctx.command(), id.0, command.clone());
-        match claimed.await {
+        let log = &service.log;
+        match log
+            .execute::<Account>(&context, id.0, command.clone())
+            .await
+        {
             Ok(outcome) => return Ok(outcome),
             Err(ExecuteError::Rejected(Rejection::Merged { into })) => id = into,
             Err(ExecuteError::Rejected(rejection)) => return Err(Refusal::Rejected(rejection)),

@@ -74,10 +74,8 @@ impl Prospects {
         id: AccountId,
         command: Command,
     ) -> Result<Outcome<Account>, AppError> {
-        let executed = self
-            .service
-            .log
-            .execute::<Account>(&ctx.command(), id.0, command);
+        let context = ctx.command();
+        let executed = self.service.log.execute::<Account>(&context, id.0, command);
         executed.await.map_err(|error| claims::worded(ctx, error))
     }
 }

@@ -43,10 +43,11 @@ pub(super) async fn create(
         criteria,
         callers,
     });
-    let id = ctx.new_id();
+    let context = ctx.command();
     let log = &service.log;
-    let outcome = log.execute_new::<ProspectList>(&ctx.command(), id, command);
-    let outcome = outcome.await?;
+    let outcome = log
+        .execute_new::<ProspectList>(&context, ctx.new_id(), command)
+        .await?;
     Ok(CreateProspectListResponse {
         list_id: outcome.id.to_string(),
         recorded: Some(service.recorded(&outcome)),
