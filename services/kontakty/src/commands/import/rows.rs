@@ -82,6 +82,7 @@ fn account(row: &TableRow) -> AccountRow {
             industry: row.cell("industry"),
             project: row.cell("project"),
             source: row.cell("source"),
+            ..Card::default()
         }),
         owner: row.cell("owner"),
         registered_at: row.cell("registered_at"),
