@@ -223,10 +223,9 @@ async fn a_pipeline_is_published_in_versions() {
     );
     office.have(answer.recorded).await;
 
-    let pipelines = office
-        .deals("s-11")
-        .list_pipelines(ListPipelinesRequest::default());
-    let pipelines = pipelines.await.unwrap().into_inner().pipelines;
+    let request = ListPipelinesRequest::default();
+    let answer = office.deals("s-11").list_pipelines(request).await;
+    let pipelines = answer.unwrap().into_inner().pipelines;
     assert_eq!(pipelines.len(), 1);
     assert_eq!(pipelines[0].version, 2);
     assert_eq!(pipelines[0].override_reason, "требование завода");
