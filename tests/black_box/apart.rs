@@ -11,7 +11,10 @@ use api::{
         TransferAccountsRequest,
     },
     common::Money,
-    contacts::{InteractionKind, LogInteractionRequest, NextStep, Outcome},
+    contacts::{
+        ConfirmErasureRequest, ErasureGround, ErasureState, GetErasureRequest, InteractionKind,
+        ListContactPersonsRequest, LogInteractionRequest, NextStep, Outcome, RequestErasureRequest,
+    },
     notifications::{AcknowledgeReminderRequest, WatchRemindersRequest},
     planning::{CreateTaskRequest, ListTasksRequest, RescheduleTaskRequest, Task, TaskKind},
 };
@@ -72,7 +75,42 @@ async fn five_processes_answer_as_one() -> anyhow::Result<()> {
         .collect();
     println!("{} answers compared", together.len());
     ensure!(differing.is_empty(), "{}", differing.join("\n"));
-    Ok(())
+    erased(&five).await
+}
+
+/// Each process says that it has done its part.
+async fn erased(office: &Background) -> anyhow::Result<()> {
+    let person_id = ilyin(office).await?;
+    let request = ConfirmErasureRequest {
+        request_id: request_id(),
+        person_id: person_id.clone(),
+    };
+    let client = office.client("s-02")?;
+    client.contacts().confirm_erasure(request).await?;
+    let request = GetErasureRequest {
+        person_id,
+        ..GetErasureRequest::default()
+    };
+    let asked = || async {
+        let answer = client.contacts().get_erasure(request.clone()).await?;
+        let erasure = answer.into_inner().erasure.context("no erasure")?;
+        let whole = erasure.state() == ErasureState::Erased && erasure.parts.len() == 5;
+        ensure!(whole, "{erasure:?}");
+        Ok(())
+    };
+    eventually(Duration::from_secs(20), asked, Result::is_ok).await
+}
+
+/// Who wants to be forgotten.
+async fn ilyin(office: &Background) -> anyhow::Result<String> {
+    let request = ListContactPersonsRequest {
+        account_id: office.account("a-1").await?,
+        min_positions: vec![office.head("contacts").await?],
+    };
+    let persons = office.admin.contacts().list_contact_persons(request).await;
+    let mut persons = persons?.into_inner().persons.into_iter();
+    let ilyin = persons.find(|person| person.external_id == "p-1");
+    Ok(ilyin.context("p-1")?.id)
 }
 
 async fn played(office: &Background) -> anyhow::Result<BTreeMap<String, String>> {
@@ -213,6 +251,13 @@ async fn play(office: &Background) -> anyhow::Result<()> {
         group_id: b.id.clone(),
     };
     office.admin.staff().move_to_group(request).await?;
+    let request = RequestErasureRequest {
+        request_id: request_id(),
+        person_id: ilyin(office).await?,
+        ground: ErasureGround::Demand.into(),
+        ..RequestErasureRequest::default()
+    };
+    head.contacts().request_erasure(request).await?;
     Ok(())
 }
 

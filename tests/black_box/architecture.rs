@@ -18,6 +18,7 @@ fn allowed(name: &str) -> Option<&'static [&'static str]> {
             "bus",
             "contacts-domain",
             "es",
+            "kit",
             "notifications-domain",
             "planning-domain",
             "kit",

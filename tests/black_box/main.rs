@@ -7,6 +7,7 @@ mod bad_input;
 mod bench;
 mod campaign;
 mod consumer;
+mod erasure;
 mod faults;
 mod lifecycle;
 mod log_tools;

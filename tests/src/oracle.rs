@@ -87,6 +87,8 @@ pub fn callers(method: &str) -> Option<&'static [Role]> {
         | "StaffService.AppointGroupHead"
         | "StaffService.ImportStaff"
         | "ClockService.SetClock"
+        | "ContactsService.ConfirmErasure"
+        | "ContactsService.ListErasures"
         | "ViewsService.RebuildView"
         | "ViewsService.SwitchBack"
         | "ViewsService.DiscardVersion"
@@ -102,11 +104,14 @@ pub fn callers(method: &str) -> Option<&'static [Role]> {
         | "ContactsService.AddContactPerson"
         | "ContactsService.ChangePersonDetails"
         | "ContactsService.ListContactPersons"
+        | "ContactsService.RequestErasure"
+        | "ContactsService.GetErasure"
         | "ContactsService.ImportPersons" => &[Administrator, Head, Manager, Operator],
         "AccountsService.AssignOwner"
         | "AccountsService.TransferAccounts"
         | "AccountsService.PreviewTransfer"
         | "AccountsService.ReturnToPool"
+        | "ContactsService.RedactInteraction"
         | "PlanningService.CountNotDone" => &[Administrator, Head],
         "AccountsService.RegisterOrder"
         | "AccountsService.CancelOrder"

@@ -6,7 +6,10 @@ use std::{fmt::Write as _, ops::Range};
 use anyhow::{Context, ensure};
 use api::{
     accounts::{FormGroupRequest, ListAccountsRequest, ListStaffRequest},
-    contacts::{AddContactPersonRequest, GetTimelineRequest, ListContactPersonsRequest},
+    contacts::{
+        AddContactPersonRequest, ErasureGround, GetTimelineRequest, ListContactPersonsRequest,
+        RequestErasureRequest,
+    },
     planning::{CancelTaskRequest, ListTasksRequest},
 };
 
@@ -245,7 +248,28 @@ impl World {
         caught_up(&admin).await?;
         self.learn_the_rest(&admin).await?;
         self.cancel(&admin).await?;
+        self.request_erasures(&admin).await?;
         caught_up(&admin).await
+    }
+
+    /// Somebody has passed on the demand to erase them; nobody has confirmed it.
+    pub fn is_to_be_forgotten(&self, contact: usize) -> bool {
+        contact.is_multiple_of(3) && contact < self.contacts.len()
+    }
+
+    async fn request_erasures(&self, admin: &Client) -> anyhow::Result<()> {
+        for (number, contact) in self.contacts.iter().enumerate() {
+            if self.is_to_be_forgotten(number) {
+                let request = RequestErasureRequest {
+                    request_id: request_id(),
+                    person_id: contact.id.clone(),
+                    ground: ErasureGround::Demand.into(),
+                    ..RequestErasureRequest::default()
+                };
+                admin.contacts().request_erasure(request).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn form_groups(&mut self, admin: &Client) -> anyhow::Result<()> {

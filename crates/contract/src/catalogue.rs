@@ -39,11 +39,16 @@ pub fn events() -> anyhow::Result<Vec<Event>> {
     all.extend(of::<accounts_domain::account::Account>("accounts")?);
     all.extend(of::<accounts_domain::group::SalesGroup>("accounts")?);
     all.extend(of::<accounts_domain::staff::StaffMember>("accounts")?);
+    all.extend(of::<contacts_domain::data_subject::DataSubject>(
+        "contacts",
+    )?);
     all.extend(of::<contacts_domain::interaction::Interaction>("contacts")?);
     all.extend(of::<contacts_domain::person::Person>("contacts")?);
     all.extend(of::<notifications_domain::Reminder>("notifications")?);
     all.extend(of::<planning_domain::Task>("planning")?);
+    // What every service may record.
     for service in SERVICES {
+        all.extend(of::<kit::erasure::Erasure>(service)?);
         all.extend(of::<kit::Export>(service)?);
     }
     Ok(all)

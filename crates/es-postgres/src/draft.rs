@@ -14,6 +14,7 @@ use crate::{
 pub(crate) struct Draft {
     append: Append,
     payloads: Vec<Value>,
+    /// Whose keys sealing needs.
     pub(crate) subjects: Vec<Subject>,
 }
 
@@ -26,10 +27,12 @@ impl Draft {
     ) -> Result<Self, LogError> {
         let mut events = Vec::with_capacity(decided.len());
         let mut payloads = Vec::with_capacity(decided.len());
-        let mut subjects = BTreeSet::new();
+        let mut named = BTreeSet::new();
+        let mut to_seal = BTreeSet::new();
         for event in decided {
             let encoded = es::encode::<A>(event)?;
-            subjects.extend(personal::subjects(&encoded.payload));
+            named.extend(personal::subjects(&encoded.payload));
+            to_seal.extend(personal::subjects_to_seal(&encoded.payload));
             payloads.push(encoded.payload);
             events.push(NewEvent {
                 event_id: event_id(context.now),
@@ -39,8 +42,7 @@ impl Draft {
                 payload: Vec::new(),
             });
         }
-        let subjects: Vec<Subject> = subjects.into_iter().collect();
-        let metadata = serde_json::to_vec(&context.metadata(subjects.clone()))
+        let metadata = serde_json::to_vec(&context.metadata(named.into_iter().collect()))
             .map_err(|_| LogError::Invalid("metadata cannot be encoded"))?;
         Ok(Self {
             append: Append {
@@ -54,7 +56,7 @@ impl Draft {
                 now: context.now,
             },
             payloads,
-            subjects,
+            subjects: to_seal.into_iter().collect(),
         })
     }
 

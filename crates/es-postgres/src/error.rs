@@ -14,6 +14,9 @@ pub enum LogError {
     /// The personal data of this log is under another one: nothing was read or written with it.
     #[error("the master key is not the one that the personal data of this database is under")]
     ForeignMasterKey,
+    /// A data key names a master key that this process does not have (yet).
+    #[error("master key {master} is needed and not here")]
+    MasterKeyAbsent { master: String },
     /// Nothing more can be recorded about somebody whose key was destroyed.
     #[error("personal data of {subject} was erased")]
     Erased { subject: Subject },
@@ -27,7 +30,7 @@ pub enum LogError {
 
 impl LogError {
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
+        matches!(self, Self::Unavailable(_) | Self::MasterKeyAbsent { .. })
     }
 }
 

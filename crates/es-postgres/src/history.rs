@@ -50,7 +50,7 @@ impl Log {
             .iter()
             .map(|row| Row::read(row)?.recorded())
             .collect::<Result<Vec<_>, LogError>>()?;
-        self.open_personal(&mut events).await?;
+        self.keys().open_to_decide(&mut events).await?;
         Ok(History::new::<A>(events))
     }
 }

@@ -24,7 +24,7 @@ mod verify;
 pub use append::{Append, Appended, NewEvent};
 pub use context::{CommandContext, Loaded, Outcome};
 pub use error::{AppendError, ExecuteError, LogError};
-pub use keys::MasterKey;
+pub use keys::{Census, Destroyed, KeyId, MasterKey, MasterKeys, census, note, rewrap, settle};
 pub use lease::Lease;
 pub use life::{Life, common};
 pub use log::{Log, Page};

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
 use crate::{
-    Append, AppendError, Appended, Life, LogError, MasterKey,
+    Append, AppendError, Appended, Destroyed, Life, LogError, MasterKeys,
     appender::{Appender, Job},
     keys::Keys,
     life::Known,
@@ -43,9 +43,8 @@ pub struct Page {
 }
 
 impl Log {
-    /// Opens the log of a migrated database, if the master key is the one of its personal data, and
-    /// starts its appender, which ends when the last
-    /// clone of the log is dropped.
+    /// Opens the log of a migrated database, if one of the master keys is that of its personal data,
+    /// and starts its appender, which ends when the last clone of the log is dropped.
     #[expect(
         clippy::disallowed_methods,
         reason = "the appender must outlive any caller, and its end is the end of the queue"
@@ -53,15 +52,15 @@ impl Log {
     pub async fn open(
         pool: PgPool,
         service: &'static str,
-        master: MasterKey,
+        master: impl Into<MasterKeys>,
     ) -> Result<Self, LogError> {
         let row = retry::read(|| {
             sqlx::query("select position, epoch from log.head order by position desc limit 1")
                 .fetch_one(&pool)
         })
         .await?;
-        let keys = Keys::new(pool.clone(), &master)?;
-        keys.belongs(&master).await?;
+        let keys = Keys::new(pool.clone(), master.into());
+        keys.belongs().await?;
         let known = Arc::new(Known::new(row.try_get(1)?, row.try_get(0)?, keys));
         let (queue, jobs) = mpsc::channel(QUEUE);
         let appender = Appender::new(pool.clone(), jobs, Arc::clone(&known));
@@ -196,15 +195,26 @@ impl Log {
         })
     }
 
-    /// Puts back the personal fields that can still be read; the others stay erased.
+    /// Puts back the personal fields that can still be read, by the keys there are at this moment;
+    /// the others stay erased.
     pub async fn open_personal(&self, events: &mut [Recorded]) -> Result<(), LogError> {
         self.keys().open(events).await
     }
 
     /// Destroys the keys of data subjects, for good: their personal fields read as erased from now
-    /// on, in every replica within a minute. Returns how many keys there were.
-    pub async fn erase(&self, subjects: &[Subject], now: DateTime<Utc>) -> Result<u64, LogError> {
+    /// on, and nothing more is sealed for them. Other replicas decide by it within seconds.
+    pub async fn erase(
+        &self,
+        subjects: &[Subject],
+        now: DateTime<Utc>,
+    ) -> Result<Destroyed, LogError> {
         self.keys().destroy(subjects, now).await
+    }
+
+    /// What a name is known by where it may not be kept: the same in every service of an
+    /// installation, for ever, and of no use to whoever lacks the key.
+    pub fn fingerprint(&self, kind: &str, name: &str) -> [u8; 32] {
+        self.keys().name(kind, name)
     }
 }
 

@@ -102,13 +102,28 @@ pub enum Kind {
 pub struct Violation {
     pub field: String,
     pub description: String,
+    /// Stable tag.
+    pub reason: &'static str,
 }
 
 impl Violation {
+    /// Of what cannot be taken as it is.
+    pub const INVALID: &'static str = "INVALID";
+
     pub fn new(field: impl Into<String>, description: impl Into<String>) -> Self {
+        Self::because(Self::INVALID, field, description)
+    }
+
+    /// With a tag of its own.
+    pub fn because(
+        reason: &'static str,
+        field: impl Into<String>,
+        description: impl Into<String>,
+    ) -> Self {
         Self {
             field: field.into(),
             description: description.into(),
+            reason,
         }
     }
 }

@@ -15,15 +15,21 @@ pub struct Encoded {
 pub enum CodecError {
     #[error("event is not an externally tagged enum variant with fields")]
     Shape,
-    #[error("event of type {event_type} is not readable")]
-    Json {
-        event_type: String,
-        #[source]
-        source: serde_json::Error,
-    },
+    #[error("event of type {event_type} is not readable: {fault}")]
+    Json { event_type: String, fault: String },
     /// Of a newer writer, or an old one that no upcaster lifts.
     #[error("event of type {event_type} has version {version}, which this program does not read")]
     Version { event_type: String, version: u16 },
+}
+
+impl CodecError {
+    /// What is wrong and where, without serde's own text: that quotes the value it did not like.
+    pub(crate) fn json(event_type: &str, error: &serde_json::Error) -> Self {
+        Self::Json {
+            event_type: event_type.to_owned(),
+            fault: format!("{:?} error at column {}", error.classify(), error.column()),
+        }
+    }
 }
 
 /// The fields of a stored event.
@@ -52,7 +58,7 @@ pub fn encode<A: Aggregate>(event: &A::Event) -> Result<Encoded, CodecError> {
             })
             .ok_or(CodecError::Shape),
         Ok(_) => Err(CodecError::Shape),
-        Err(source) => Err(unreadable("", source)),
+        Err(error) => Err(CodecError::json("", &error)),
     }
 }
 
@@ -71,7 +77,8 @@ pub fn decode<A: Aggregate>(
     {
         let mut fields = match lifted.take() {
             Some(fields) => fields,
-            None => serde_json::from_slice(payload).map_err(|e| unreadable(event_type, e))?,
+            None => serde_json::from_slice(payload)
+                .map_err(|error| CodecError::json(event_type, &error))?,
         };
         (upcaster.lift)(&mut fields);
         lifted = Some(fields);
@@ -98,14 +105,7 @@ fn read<E: DeserializeOwned>(event_type: &str, payload: &[u8]) -> Result<E, Code
     tagged.extend_from_slice(b"\":");
     tagged.extend_from_slice(payload);
     tagged.push(b'}');
-    serde_json::from_slice(&tagged).map_err(|source| unreadable(event_type, source))
-}
-
-pub(crate) fn unreadable(event_type: &str, source: serde_json::Error) -> CodecError {
-    CodecError::Json {
-        event_type: event_type.to_owned(),
-        source,
-    }
+    serde_json::from_slice(&tagged).map_err(|error| CodecError::json(event_type, &error))
 }
 
 #[cfg(test)]
@@ -147,5 +147,17 @@ mod tests {
             decode::<Lamp>("lamp.broken", 1, b"{}"),
             Err(CodecError::Json { .. })
         ));
+    }
+
+    #[test]
+    fn a_value_is_not_quoted_by_what_could_not_read_it() {
+        let error = decode::<Lamp>(
+            "lamp.lit",
+            3,
+            br#"{"lumens":"\u0418\u043b\u044c\u0438\u043d"}"#,
+        );
+        let text = format!("{:?}", error.expect_err("a name is no number"));
+        assert!(text.contains("lamp.lit") && text.contains("column"));
+        assert!(!text.contains('И'), "{text}");
     }
 }

@@ -147,7 +147,7 @@ impl Recorded {
     /// `schema_version`, once there is more than one).
     pub fn fields<T: DeserializeOwned>(&self) -> Result<T, CodecError> {
         serde_json::from_slice(&self.payload)
-            .map_err(|source| codec::unreadable(&self.event_type, source))
+            .map_err(|error| CodecError::json(&self.event_type, &error))
     }
 }
 

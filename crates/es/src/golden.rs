@@ -271,7 +271,7 @@ mod tests {
     #[test]
     fn what_no_longer_reads_is_named() {
         for (name, content, fault) in [
-            ("lamp.lit.v3.json", r#"{"lumens":800}"#, "missing field"),
+            ("lamp.lit.v3.json", r#"{"lumens":800}"#, "not readable"),
             (
                 "lamp.lit.v4.json",
                 r#"{"lumens":8,"colour":"red"}"#,

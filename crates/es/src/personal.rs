@@ -9,13 +9,62 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 /// Whose data it is: `person:0192…`, `account:0192…`, `staff:0192…`. One key each.
+///
+/// A text about several people is a subject of its own that names them,
+/// `text:0192…;person:0192…;person:0192…`: its key is wrapped for each of them, and erasing any one
+/// closes it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Subject(String);
 
+const TEXT: &str = "text:";
+
 impl Subject {
     pub fn new(kind: &str, id: Uuid) -> Self {
         Self(format!("{kind}:{id}"))
+    }
+
+    /// Whose a text is: its own subject when it is about several, `otherwise` when about nobody.
+    pub fn of_text(text: Uuid, mut about: Vec<Self>, otherwise: impl FnOnce() -> Self) -> Self {
+        about.sort_unstable();
+        about.dedup();
+        match about.as_slice() {
+            [] => otherwise(),
+            [one] => one.clone(),
+            several => several
+                .iter()
+                .fold(Self::new("text", text), |text, Self(about)| {
+                    Self(format!("{text};{about}"))
+                }),
+        }
+    }
+
+    /// A text about several people, with a key of its own.
+    pub fn is_shared(&self) -> bool {
+        self.0.starts_with(TEXT)
+    }
+
+    /// Everybody it is about.
+    pub fn about(&self) -> impl Iterator<Item = Self> + '_ {
+        let text = usize::from(self.is_shared());
+        self.0.split(';').skip(text).map(Self::stored)
+    }
+
+    /// What data goes on under when the key it was under so far is to be destroyed: `account:0192…`
+    /// is followed by `account:0192….2`.
+    #[must_use]
+    pub fn renewed(&self) -> Self {
+        let numbered = self.0.rsplit_once('.');
+        let numbered =
+            numbered.and_then(|(name, number)| Some((name, number.parse::<u32>().ok()?)));
+        let (name, number) = numbered.unwrap_or((&self.0, 1));
+        Self(format!("{name}.{}", number.saturating_add(1)))
+    }
+
+    /// The id, if it is of this kind.
+    pub fn id(&self, kind: &str) -> Option<Uuid> {
+        let id = self.0.strip_prefix(kind)?.strip_prefix(':')?;
+        Uuid::parse_str(id).ok()
     }
 
     /// Takes the text as the log stored it.
@@ -119,18 +168,32 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Personal<T> {
 
 /// Every data subject named in a payload, each once, in order.
 pub fn subjects(payload: &Value) -> Vec<Subject> {
+    named(payload, &|_| true)
+}
+
+/// Those of them whose keys are needed to seal it: what is erased already stays as it is.
+pub fn subjects_to_seal(payload: &Value) -> Vec<Subject> {
+    named(payload, &|field| field.contains_key(CLEAR))
+}
+
+fn named(payload: &Value, counts: &impl Fn(&Map<String, Value>) -> bool) -> Vec<Subject> {
     let mut found = Vec::new();
-    visit(payload, &mut |subject| found.push(subject));
+    visit(payload, &mut |subject, field| {
+        if counts(field) {
+            found.extend(subject.about());
+            found.push(subject);
+        }
+    });
     found.sort();
     found.dedup();
     found
 }
 
-fn visit(value: &Value, found: &mut impl FnMut(Subject)) {
+fn visit(value: &Value, found: &mut impl FnMut(Subject, &Map<String, Value>)) {
     match value {
         Value::Object(map) => {
             if let Some(Value::String(subject)) = map.get(MARK) {
-                found(Subject::stored(subject.clone()));
+                found(Subject::stored(subject.clone()), map);
             } else {
                 map.values().for_each(|inner| visit(inner, found));
             }
@@ -258,6 +321,36 @@ mod tests {
         let erased: Card = serde_json::from_value(erased).expect("an erased card still reads");
         assert_eq!(erased.name.get(), None);
         assert_eq!(erased.city, "Миасс");
+    }
+
+    #[test]
+    fn a_text_about_several_names_them_all() {
+        let (text, one, two) = (Uuid::from_u128(9), Uuid::from_u128(1), Uuid::from_u128(2));
+        let [a, b] = [one, two].map(|id| Subject::new("person", id));
+        let company = || Subject::new("account", one);
+        let of = |about: &[&Subject]| {
+            Subject::of_text(text, about.iter().copied().cloned().collect(), company)
+        };
+        assert_eq!(of(&[]), company());
+        assert_eq!(of(&[&a, &a]), a);
+        let both = of(&[&b, &a, &b]);
+        assert_eq!(both.as_str(), format!("text:{text};{a};{b}"));
+        assert_eq!(both.about().collect::<Vec<_>>(), [a.clone(), b.clone()]);
+        assert!(both.is_shared() && !a.is_shared());
+        assert_eq!(a.about().collect::<Vec<_>>(), std::slice::from_ref(&a));
+        assert_eq!((a.id("person"), a.id("account")), (Some(one), None));
+        assert_eq!(a.renewed().as_str(), format!("{a}.2"));
+        assert_eq!(a.renewed().renewed().as_str(), format!("{a}.3"));
+
+        let json = serde_json::json!([
+            Personal::new(both.clone(), "о двоих"),
+            Personal::<String>::Erased { subject: company() },
+        ]);
+        let mut named = vec![company(), a.clone(), b.clone(), both.clone()];
+        named.sort();
+        assert_eq!(subjects(&json), named);
+        named.retain(|subject| *subject != company());
+        assert_eq!(subjects_to_seal(&json), named);
     }
 
     #[test]

@@ -38,6 +38,7 @@ mod clock_service;
 pub mod config;
 mod database;
 mod directory;
+pub mod erasure;
 mod events;
 mod followers;
 mod keys;
@@ -50,6 +51,7 @@ mod peers;
 mod rebuilds;
 mod recorded;
 mod service;
+pub mod stop_list;
 mod tasks;
 pub mod telemetry;
 mod views;
@@ -58,7 +60,10 @@ mod views_service;
 pub use clock::{Clock, ClockRefusal};
 pub use config::Config;
 pub use directory::{AccountEntry, Directory, GroupEntry, Membership, Scope, Snapshot, StaffEntry};
-pub use keys::{create_keys, master_key_belongs};
+pub use keys::{
+    add_master_key, create_keys, master_key_belongs, master_keys, read_master_keys,
+    retire_master_keys,
+};
 pub use leader::Term;
 pub use log_service::export::Export;
 pub use metrics::Metrics;

@@ -73,12 +73,16 @@ pub fn in_words(text: String, reason: &str) -> String {
     let Some(language) = language else {
         return text;
     };
-    match fault(&text, language) {
-        Cow::Owned(translated) => translated,
-        // Some rows are refused by a rule and not for a field: that has a text by its reason.
-        Cow::Borrowed(_) => by_reason(reason, language)
-            .filter(|_| language != Language::English)
-            .map_or(text, ToOwned::to_owned),
+    worded(&text, reason, language).into_owned()
+}
+
+/// The same: what a rule and not the form of a field is against has a text by its reason.
+pub(crate) fn worded<'t>(text: &'t str, reason: &str, language: Language) -> Cow<'t, str> {
+    match fault(text, language) {
+        Cow::Borrowed(_) if language != Language::English => {
+            Cow::Borrowed(by_reason(reason, language).unwrap_or(text))
+        }
+        told => told,
     }
 }
 

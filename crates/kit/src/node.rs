@@ -10,7 +10,7 @@ use std::{
 };
 
 use async_nats::jetstream;
-use es_postgres::{Log, LogError, MasterKey};
+use es_postgres::{Log, LogError, MasterKeys};
 use secrecy::ExposeSecret;
 use tokio::sync::watch;
 
@@ -97,7 +97,7 @@ pub struct Parts {
     pub peers: Peers,
     pub nats: async_nats::Client,
     pub jetstream: jetstream::Context,
-    master_key: MasterKey,
+    master_keys: MasterKeys,
     instance: String,
     address: SocketAddr,
     listener: Mutex<Option<TcpListener>>,
@@ -120,7 +120,8 @@ impl Node {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let tasks = Tasks::default();
         let metrics = Metrics::new(&config.telemetry)?;
-        let master_key = keys::master_key(&config.keys.folder)?;
+        let master_keys = keys::master_keys(&config.keys.folder)?;
+        keys::follow(&master_keys, &tasks);
         let tokens = Arc::new(Tokens::load(&config.keys.folder)?);
         let (listener, address) = listen(config.server.listen)?;
         let peers = Peers::new(&config.peers, address, &tokens)?;
@@ -130,7 +131,7 @@ impl Node {
         }
         Ok(Self(Arc::new(Parts {
             clock: Clock::new(&config.clock),
-            pages: Pages::new(&master_key),
+            pages: Pages::new(&master_keys.derive("kontakty 1 page tokens")),
             jetstream: bus::jetstream(nats.clone()),
             instance: bus::instance(&nats),
             config,
@@ -139,7 +140,7 @@ impl Node {
             metrics,
             peers,
             nats,
-            master_key: MasterKey::new(master_key),
+            master_keys,
             address,
             listener: Mutex::new(Some(listener)),
             logs: Mutex::default(),
@@ -180,8 +181,8 @@ impl Node {
         self.logs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn master_key(&self) -> MasterKey {
-        self.master_key.clone()
+    pub(crate) fn master_keys(&self) -> MasterKeys {
+        self.master_keys.clone()
     }
 
     /// Ends all background work, after the server has answered its last call. False when something

@@ -52,7 +52,7 @@ impl Service {
     ) -> Result<Self, StartError> {
         let pool = database::pool(&node.config.database, name)?;
         database::check_migrated(&pool, name, migrator).await?;
-        let log = Log::open(pool.clone(), name, node.master_key())
+        let log = Log::open(pool.clone(), name, node.master_keys())
             .await
             .map_err(|source| match source {
                 LogError::ForeignMasterKey => StartError::ForeignMasterKey {

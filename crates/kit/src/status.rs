@@ -135,7 +135,7 @@ impl AppError {
     /// Stable tag in SCREAMING_SNAKE_CASE.
     pub fn reason(&self) -> &str {
         match self {
-            Self::Invalid(_) => "INVALID_REQUEST",
+            Self::Invalid(violations) => common_reason(violations).unwrap_or("INVALID_REQUEST"),
             Self::NotFound { .. } => "NOT_FOUND",
             Self::AlreadyExists { reason, .. }
             | Self::FailedPrecondition { reason, .. }
@@ -156,6 +156,10 @@ impl AppError {
     fn outward(&self) -> String {
         match self {
             Self::NotFound { .. } => "not found".to_owned(),
+            // All of them say the same, and it is no fault of form.
+            Self::Invalid(violations) if common_reason(violations).is_some() => {
+                violations[0].description.clone()
+            }
             Self::Unavailable(_) => "temporarily unavailable".to_owned(),
             Self::Internal(_) => "internal error".to_owned(),
             told => told.to_string(),
@@ -216,6 +220,7 @@ fn field_violations(violations: &[Violation], language: Option<Language>) -> Vec
             let localized = field.localized_message.as_ref();
             let bytes = field.field.len()
                 + field.description.len()
+                + field.reason.len()
                 + localized.map_or(0, |text| text.locale.len() + text.message.len());
             // The tags and lengths of the message itself take some, too.
             let fits = bytes + 16 <= left;
@@ -230,8 +235,10 @@ fn field_violation(violation: &Violation, language: Option<Language>) -> FieldVi
     FieldViolation {
         localized_message: language.map(|language| LocalizedMessage {
             locale: language.locale().to_owned(),
-            message: messages::fault(&violation.description, language).into_owned(),
+            message: messages::worded(&violation.description, violation.reason, language)
+                .into_owned(),
         }),
+        reason: violation.reason.to_owned(),
         ..FieldViolation::new(violation.field.as_str(), violation.description.as_str())
     }
 }
@@ -302,6 +309,15 @@ impl From<sqlx::Error> for AppError {
         }
         LogError::from(error).into()
     }
+}
+
+/// The tag that all of them have, where it is one of its own.
+fn common_reason(violations: &[Violation]) -> Option<&'static str> {
+    let reason = violations.first()?.reason;
+    let common = violations
+        .iter()
+        .all(|violation| violation.reason == reason);
+    (common && reason != Violation::INVALID).then_some(reason)
 }
 
 /// An error with all its causes, for the log.
@@ -396,6 +412,30 @@ mod tests {
         let (whole, field) = told(Language::English);
         assert_eq!(whole, "Check the fields: some are not filled in properly.");
         assert_eq!(field, "must have at most 300 characters");
+    }
+
+    #[test]
+    fn a_reason_that_all_fields_share_is_the_answers() {
+        let stopped = |field| Violation::because("STOP_LIST", field, "stop list");
+        let both = vec![stopped("phones"), stopped("emails")];
+        let (status, details) = worded(AppError::Invalid(both), Some(Language::Russian));
+        assert_eq!(status.code(), Code::InvalidArgument);
+        assert_eq!(status.message(), "stop list");
+        assert_eq!(details.error_info().unwrap().reason, "STOP_LIST");
+        let russian = details.localized_message().unwrap();
+        assert!(russian.message.contains("стоп-лист"), "{russian:?}");
+
+        let mixed = vec![
+            stopped("phones"),
+            Violation::new("name", "must not be empty"),
+        ];
+        let (_, details) = worded(AppError::Invalid(mixed), None);
+        assert_eq!(details.error_info().unwrap().reason, "INVALID_REQUEST");
+        let fields = &details.bad_request().unwrap().field_violations;
+        assert_eq!(
+            [&fields[0].reason, &fields[1].reason],
+            ["STOP_LIST", "INVALID"]
+        );
     }
 
     #[test]

@@ -29,8 +29,19 @@ impl Violations {
 
     /// Never put the value into the description: it may be personal.
     pub fn add(&mut self, field: impl Display, description: impl Into<String>) {
+        self.add_because(Violation::INVALID, field, description);
+    }
+
+    /// As `add`, with a stable tag of its own.
+    pub fn add_because(
+        &mut self,
+        reason: &'static str,
+        field: impl Display,
+        description: impl Into<String>,
+    ) {
         let field = format!("{}{field}", self.prefix);
-        self.found.push(Violation::new(field, description));
+        self.found
+            .push(Violation::because(reason, field, description));
     }
 
     /// Reads a message inside the request: its fields are reported as `field.inner`.

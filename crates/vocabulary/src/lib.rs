@@ -17,5 +17,5 @@ pub use money::{InvalidMoney, Money};
 pub use next_step::{Deadline, InvalidDeadline, NextStep, next_step_faults};
 pub use period::{InvalidPeriod, Period, parse_instant};
 pub use phone::{InvalidPhone, PhoneNumber};
-pub use terms::{Direction, InteractionKind, Outcome, Role, TaskKind, UnknownTerm};
+pub use terms::{Direction, ErasureGround, InteractionKind, Outcome, Role, TaskKind, UnknownTerm};
 pub use text::{fold_for_search, normalise};

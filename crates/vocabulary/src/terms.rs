@@ -77,6 +77,16 @@ terms! {
         Outbound = "outbound",
         Inbound = "inbound",
     }
+    /// Why somebody's personal data is to be erased.
+    ErasureGround {
+        /// The person wants it.
+        Demand = "demand",
+        ConsentWithdrawn = "consent_withdrawn",
+        /// What the data was collected for is done.
+        PurposeReached = "purpose_reached",
+        /// It should never have been collected.
+        Unlawful = "unlawful",
+    }
     /// What came of a contact.
     Outcome {
         NoAnswer = "no_answer",

@@ -47,6 +47,8 @@ enum Command {
     Rebuild(commands::rebuild::Args),
     /// Events that a view or reaction could not apply: show, retry, skip.
     Parked(commands::parked::Args),
+    /// Replace the master key of personal data, while everything runs.
+    Keys(commands::keys::Args),
     /// Print a token signed with this machine's own key.
     Token(commands::token::Args),
     /// Read or move the clock of an office started with `--clock controlled`.
@@ -77,6 +79,7 @@ async fn main() -> ExitCode {
         Command::Views(args) => commands::views::run(args).await,
         Command::Rebuild(args) => commands::rebuild::run(args).await,
         Command::Parked(args) => commands::parked::run(args).await,
+        Command::Keys(args) => commands::keys::run(args).await,
         Command::Token(args) => commands::token::run(&args),
         Command::Clock(args) => commands::clock::run(args).await,
         Command::Bench(args) => bench::run(args).await,

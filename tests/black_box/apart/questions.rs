@@ -14,7 +14,10 @@ use api::{
     analytics::{GetScorecardRequest, ScorecardBy},
     clock::GetClockRequest,
     common::Period,
-    contacts::{GetInteractionRequest, GetTimelineRequest, ListContactPersonsRequest},
+    contacts::{
+        GetErasureRequest, GetInteractionRequest, GetTimelineRequest, ListContactPersonsRequest,
+        ListErasuresRequest,
+    },
     log::{GetHeadRequest, ReadEventsRequest, SubscribeEventsRequest, VerifyLogRequest},
     notifications::{ListRemindersRequest, WatchRemindersRequest},
     planning::{
@@ -41,6 +44,7 @@ struct Asking<'a> {
     /// By external id.
     accounts: BTreeMap<&'static str, String>,
     interactions: Vec<String>,
+    persons: Vec<String>,
     tasks: Vec<String>,
     methods: BTreeMap<String, MethodDescriptor>,
     answers: BTreeMap<String, String>,
@@ -66,6 +70,7 @@ impl Asking<'_> {
                 let part = parts.pop().context("an empty stream")?;
                 let mut message = DynamicMessage::decode(descriptor.output(), part.as_slice())?;
                 without_bytes(&mut message);
+                without_order(&mut message);
                 named(&message.to_string())
             }
         };
@@ -99,6 +104,25 @@ fn without_bytes(message: &mut DynamicMessage) {
             }
         }
     }
+}
+
+/// Rules react to different streams at the same time: which is first recorded is chance.
+fn without_order(message: &mut DynamicMessage) {
+    let Some(Value::List(events)) = message.get_field_by_name_mut("events") else {
+        return;
+    };
+    for event in events.iter_mut() {
+        if let Value::Message(event) = event {
+            for field in ["position", "event_id", "request_id"] {
+                event.clear_field_by_name(field);
+            }
+            if let Some(Value::String(stream)) = event.get_field_by_name_mut("stream") {
+                let category = stream.find('-').unwrap_or(stream.len());
+                stream.truncate(category);
+            }
+        }
+    }
+    events.sort_by_cached_key(ToString::to_string);
 }
 
 /// Ids are drawn by chance: each is called by the order in which it comes up.
@@ -152,6 +176,17 @@ pub(super) async fn answers(office: &Background) -> anyhow::Result<BTreeMap<Stri
         .get_timeline(request)
         .await?
         .into_inner();
+    let request = ListContactPersonsRequest {
+        account_id: accounts["a-1"].clone(),
+        ..ListContactPersonsRequest::default()
+    };
+    let persons = office
+        .admin
+        .contacts()
+        .list_contact_persons(request)
+        .await?
+        .into_inner()
+        .persons;
     let request = ListTasksRequest::default();
     let tasks = office
         .admin
@@ -168,6 +203,7 @@ pub(super) async fn answers(office: &Background) -> anyhow::Result<BTreeMap<Stri
             .into_iter()
             .map(|one| one.id)
             .collect(),
+        persons: persons.into_iter().map(|person| person.id).collect(),
         tasks: tasks.into_iter().map(|task| task.id).collect(),
         methods,
         answers: BTreeMap::new(),
@@ -331,7 +367,19 @@ async fn of_contacts(asking: &mut Asking<'_>, who: &str, client: &Client) -> any
             .ask(who, client, "ContactsService.GetInteraction", request)
             .await?;
     }
-    Ok(())
+    for person_id in asking.persons.clone() {
+        let request = GetErasureRequest {
+            person_id,
+            ..GetErasureRequest::default()
+        };
+        asking
+            .ask(who, client, "ContactsService.GetErasure", request)
+            .await?;
+    }
+    let request = ListErasuresRequest::default();
+    asking
+        .ask(who, client, "ContactsService.ListErasures", request)
+        .await
 }
 
 async fn of_tasks(asking: &mut Asking<'_>, who: &str, client: &Client) -> anyhow::Result<()> {

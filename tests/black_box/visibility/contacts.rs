@@ -1,8 +1,10 @@
 use anyhow::bail;
 use api::contacts::{
-    AddContactPersonRequest, ChangePersonDetailsRequest, GetInteractionRequest, GetTimelineRequest,
-    ImportInteractionsRequest, ImportPersonsRequest, InteractionKind, InteractionRow,
-    ListContactPersonsRequest, LogInteractionRequest, Outcome, PersonRow,
+    AddContactPersonRequest, ChangePersonDetailsRequest, ConfirmErasureRequest, ErasureGround,
+    GetErasureRequest, GetInteractionRequest, GetTimelineRequest, ImportInteractionsRequest,
+    ImportPersonsRequest, InteractionKind, InteractionRow, ListContactPersonsRequest,
+    ListErasuresRequest, LogInteractionRequest, Outcome, PersonRow, RedactInteractionRequest,
+    RequestErasureRequest,
 };
 use tests::{
     background::largest_page,
@@ -23,7 +25,9 @@ pub(super) async fn walk(walk: &mut Walk<'_>, method: &str) -> anyhow::Result<()
             }
         }
         "ChangePersonDetails" => change_persons(walk).await,
-        "GetInteraction" => interactions(walk).await,
+        "GetInteraction" | "RedactInteraction" => interactions(walk, method).await,
+        "RequestErasure" | "ConfirmErasure" | "GetErasure" => erasures(walk, method).await,
+        "ListErasures" => list_erasures(walk).await?,
         "ImportPersons" => import_persons(walk).await?,
         "ImportInteractions" => import_interactions(walk).await?,
         _ => bail!("the oracle does not know {method}"),
@@ -126,17 +130,81 @@ async fn change_persons(walk: &mut Walk<'_>) {
     }
 }
 
-async fn interactions(walk: &mut Walk<'_>) {
+async fn interactions(walk: &mut Walk<'_>, method: &str) {
     for (number, said) in walk.world.interactions.iter().enumerate() {
-        let request = GetInteractionRequest {
-            interaction_id: said.id.clone(),
-            ..GetInteractionRequest::default()
-        };
-        let answer = walk.client.contacts().get_interaction(request).await;
+        let mut client = walk.client.contacts();
         let seen = walk.world.sees_account(walk.who, said.account);
-        let expected = if seen { OK } else { HIDDEN };
-        walk.answer(format!("GetInteraction {number}"), expected, &answer);
+        let question = format!("{method} {number}");
+        if method == "RedactInteraction" {
+            let request = RedactInteractionRequest {
+                request_id: SPENT.to_owned(),
+                interaction_id: said.id.clone(),
+                ..RedactInteractionRequest::default()
+            };
+            let answer = client.redact_interaction(request).await;
+            walk.answer(question, if seen { PASSED } else { HIDDEN }, &answer);
+        } else {
+            let request = GetInteractionRequest {
+                interaction_id: said.id.clone(),
+                ..GetInteractionRequest::default()
+            };
+            let answer = client.get_interaction(request).await;
+            walk.answer(question, if seen { OK } else { HIDDEN }, &answer);
+        }
     }
+}
+
+async fn erasures(walk: &mut Walk<'_>, method: &str) {
+    for (number, contact) in walk.world.contacts.iter().enumerate() {
+        let (mut client, person_id) = (walk.client.contacts(), contact.id.clone());
+        let seen = walk.world.sees_account(walk.who, contact.account);
+        let passed = if seen { PASSED } else { HIDDEN };
+        let question = format!("{method} {number}");
+        let request_id = SPENT.to_owned();
+        match method {
+            "RequestErasure" => {
+                let request = RequestErasureRequest {
+                    request_id,
+                    person_id,
+                    ground: ErasureGround::Demand.into(),
+                    ..RequestErasureRequest::default()
+                };
+                let answer = client.request_erasure(request).await;
+                walk.answer(question, passed, &answer);
+            }
+            "ConfirmErasure" => {
+                let request = ConfirmErasureRequest {
+                    request_id,
+                    person_id,
+                };
+                let answer = client.confirm_erasure(request).await;
+                walk.answer(question, passed, &answer);
+            }
+            _ => {
+                let request = GetErasureRequest {
+                    person_id,
+                    ..GetErasureRequest::default()
+                };
+                let answer = client.get_erasure(request).await;
+                let found = seen && walk.world.is_to_be_forgotten(number);
+                walk.answer(question, if found { OK } else { HIDDEN }, &answer);
+            }
+        }
+    }
+}
+
+async fn list_erasures(walk: &mut Walk<'_>) -> anyhow::Result<()> {
+    let request = ListErasuresRequest {
+        page: Some(largest_page()),
+        ..ListErasuresRequest::default()
+    };
+    let answer = walk.client.contacts().list_erasures(request).await?;
+    let world = walk.world;
+    let there = (0..world.contacts.len()).filter(|contact| world.is_to_be_forgotten(*contact));
+    let there = there.map(|contact| world.contacts[contact].id.clone());
+    let listed = answer.into_inner().erasures.into_iter();
+    walk.same("ListErasures", there, listed.map(|one| one.person_id));
+    Ok(())
 }
 
 async fn import_persons(walk: &mut Walk<'_>) -> anyhow::Result<()> {

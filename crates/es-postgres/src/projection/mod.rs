@@ -130,18 +130,7 @@ impl From<sqlx::Error> for ApplyError {
 
 impl From<CodecError> for ApplyError {
     fn from(error: CodecError) -> Self {
-        Self::Poison(unreadable(&error))
-    }
-}
-
-/// What is wrong and where, without serde's own text: that quotes the value it did not like.
-fn unreadable(error: &CodecError) -> String {
-    match error {
-        CodecError::Shape | CodecError::Version { .. } => error.to_string(),
-        CodecError::Json { source, .. } => {
-            let (kind, column) = (source.classify(), source.column());
-            format!("{error}: {kind:?} error at column {column}")
-        }
+        Self::Poison(error.to_string())
     }
 }
 
@@ -152,9 +141,10 @@ impl From<LogError> for ApplyError {
             LogError::Unavailable(_)
             | LogError::Corrupt(_)
             | LogError::ForeignMasterKey
+            | LogError::MasterKeyAbsent { .. }
             | LogError::Sql(_) => Self::Transient(error.to_string()),
             LogError::Erased { .. } | LogError::Invalid(_) => Self::Poison(error.to_string()),
-            LogError::Codec(codec) => Self::Poison(unreadable(codec)),
+            LogError::Codec(codec) => Self::Poison(codec.to_string()),
         }
     }
 }

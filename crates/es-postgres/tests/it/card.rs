@@ -9,6 +9,7 @@ pub(crate) enum Card {}
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct State {
     pub(crate) name: Option<Personal<String>>,
+    pub(crate) remark: Option<Personal<String>>,
     pub(crate) login: Option<String>,
     pub(crate) notes: Vec<String>,
     /// Why.
@@ -23,6 +24,8 @@ pub(crate) enum Event {
     LoginGiven { login: String },
     #[serde(rename = "card.login_withdrawn")]
     LoginWithdrawn { login: String },
+    #[serde(rename = "card.remarked")]
+    Remarked { remark: Personal<String> },
     #[serde(rename = "card.noted")]
     Noted { text: String },
     /// Had no reason in its first version.
@@ -38,6 +41,7 @@ pub(crate) enum Command {
     },
     GiveLogin(&'static str),
     WithdrawLogin,
+    Remark(Personal<String>),
     /// Nothing when it is the last note already.
     Note(String),
     Rename {
@@ -97,6 +101,7 @@ impl Aggregate for Card {
                 .map(|login| Event::LoginWithdrawn { login })
                 .into_iter()
                 .collect(),
+            Command::Remark(remark) => vec![Event::Remarked { remark }],
             Command::Note(_) if state.notes.len() >= 5_000 => return Err(Full),
             Command::Note(text) if state.notes.last() == Some(&text) => vec![],
             Command::Note(text) => vec![Event::Noted { text }],
@@ -112,6 +117,7 @@ impl Aggregate for Card {
     fn evolve(mut state: State, event: &Event) -> State {
         match event {
             Event::Opened { name } => state.name = Some(name.clone()),
+            Event::Remarked { remark } => state.remark = Some(remark.clone()),
             Event::LoginGiven { login } => state.login = Some(login.clone()),
             Event::LoginWithdrawn { .. } => state.login = None,
             Event::Noted { text } => state.notes.push(text.clone()),
@@ -126,6 +132,7 @@ impl Aggregate for Card {
             Event::Opened { .. }
             | Event::LoginGiven { .. }
             | Event::LoginWithdrawn { .. }
+            | Event::Remarked { .. }
             | Event::Noted { .. } => 1,
         }
     }
@@ -140,7 +147,10 @@ impl Aggregate for Card {
                 kind: "login",
                 name: login.clone(),
             }],
-            Event::Opened { .. } | Event::Noted { .. } | Event::Closed { .. } => vec![],
+            Event::Opened { .. }
+            | Event::Remarked { .. }
+            | Event::Noted { .. }
+            | Event::Closed { .. } => vec![],
         }
     }
 }

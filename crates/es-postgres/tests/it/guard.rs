@@ -2,7 +2,7 @@
 
 use sqlx::{AssertSqlSafe, PgPool};
 
-use crate::{append, assert_whole, log};
+use crate::{append, assert_whole, log, now};
 
 async fn run(pool: &PgPool, sql: &str) -> Result<(), Option<String>> {
     match sqlx::raw_sql(AssertSqlSafe(sql)).execute(pool).await {
@@ -18,12 +18,18 @@ async fn run(pool: &PgPool, sql: &str) -> Result<(), Option<String>> {
 async fn history_cannot_be_changed() {
     let (database, log) = log().await;
     log.append(vec![append("a", 0, "1")]).await;
+    let gone = es::Subject::stored("person:gone");
+    log.erase(&[gone], now()).await.unwrap();
     let changes = [
         "update log.events set payload = ''",
         "delete from log.events",
         "truncate log.events",
         "insert into log.head (position, hash, recorded_at) values (9, decode(repeat('00', 32), 'hex'), now())",
         "delete from log.head",
+        "delete from log.keys",
+        "truncate log.keys",
+        "update log.keys set wrapped = 'x', destroyed_at = null where subject = 'person:gone'",
+        "update log.keys set destroyed_at = now() where subject = 'person:gone'",
         "set session_replication_role = replica; delete from log.events",
     ];
     for sql in changes {
@@ -38,8 +44,9 @@ async fn history_cannot_be_changed() {
         "update log.head set position = 7",
         "insert into log.reservations values ('a', 'b', 'c')",
         "delete from log.reservations",
-        "delete from log.keys",
         "truncate log.keys, log.reservations, log.master_keys",
+        "update log.keys set subject = 'person:other'",
+        "alter table log.keys disable trigger stays_destroyed",
         "delete from log.master_keys",
         "update log.master_keys set check_value = check_value",
         "create table log.more (id int)",
@@ -165,6 +172,8 @@ fn every_service_has_the_same_log() {
         "0001_expand_log.sql",
         "0010_expand_master_keys.sql",
         "0011_expand_views.sql",
+        "0020_expand_keys.sql",
+        "0021_expand_master_key_in_use.sql",
     ] {
         let log =
             |service: &str| std::fs::read_to_string(format!("{root}/{service}/{file}")).unwrap();

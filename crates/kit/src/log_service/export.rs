@@ -151,7 +151,10 @@ mod tests {
     #[test]
     fn every_stored_form_still_reads() {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-        let faults = faults(&folder, &[family::<Export>()]);
+        let faults = faults(
+            &folder,
+            &[family::<Export>(), family::<crate::erasure::Erasure>()],
+        );
         assert!(faults.is_empty(), "{}", faults.join("\n"));
     }
 }

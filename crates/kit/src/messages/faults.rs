@@ -113,6 +113,10 @@ pub(super) const TABLE: &[(&str, &str)] = &[
         "контакты этого сотрудника вы не можете импортировать",
     ),
     (
+        "must be persons whom the texts are about",
+        "должны быть лица, о которых эти тексты",
+    ),
+    (
         "must be another one than from_owner_id",
         "должен отличаться от from_owner_id",
     ),

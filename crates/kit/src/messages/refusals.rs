@@ -70,6 +70,11 @@ pub(super) const TABLE: &[(&str, &str, &str)] = &[
         "The personal data of this person was erased: nothing more can be recorded of them.",
     ),
     (
+        "STOP_LIST",
+        "Этот номер или адрес внесён в стоп-лист: пользоваться им нельзя.",
+        "This number or address is on the stop list: it must not be used.",
+    ),
+    (
         "VIEW_BEHIND",
         "Данные ещё обновляются. Повторите через секунду.",
         "The data is still being updated. Try again in a second.",
@@ -101,6 +106,11 @@ pub(super) const TABLE: &[(&str, &str, &str)] = &[
         "The clock runs by itself and cannot be set.",
     ),
     // accounts
+    (
+        "ACCOUNT_ERASED",
+        "Данные этой компании удалены.",
+        "The data of this company was erased.",
+    ),
     (
         "ACCOUNT_EXISTS",
         "Такая компания уже заведена.",
@@ -193,9 +203,19 @@ pub(super) const TABLE: &[(&str, &str, &str)] = &[
     ),
     // contacts
     (
+        "ERASURE_NOT_REQUESTED",
+        "Об удалении данных этого человека никто не просил.",
+        "Nobody has asked for the erasure of this person.",
+    ),
+    (
         "EXTERNAL_ID_TAKEN",
         "Этот внешний номер уже занят.",
         "This external id is taken.",
+    ),
+    (
+        "INTERACTION_ERASED",
+        "Этого текста больше нет: данные человека, о котором он был, удалены.",
+        "This text is gone: the data of somebody it was about was erased.",
     ),
     (
         "INTERACTION_EXISTS",
@@ -206,6 +226,11 @@ pub(super) const TABLE: &[(&str, &str, &str)] = &[
         "INTERACTION_INVALID",
         "Контакт заполнен неверно.",
         "The contact is not filled in properly.",
+    ),
+    (
+        "INTERACTION_UNKNOWN",
+        "Такого контакта нет.",
+        "There is no such contact.",
     ),
     (
         "PERSONAL_DATA_BY_OPERATOR",
@@ -231,6 +256,11 @@ pub(super) const TABLE: &[(&str, &str, &str)] = &[
         "PERSON_UNKNOWN",
         "Такого контактного лица нет.",
         "There is no such contact person.",
+    ),
+    (
+        "SECOND_PERSON_NEEDED",
+        "Удаление подтверждает другой человек, не тот, кто его запросил.",
+        "Somebody else than who asked for the erasure must confirm it.",
     ),
     (
         "TASK_CLOSED",

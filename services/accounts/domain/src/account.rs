@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use es::{Aggregate, Kind, Reservation, Violation};
+use es::{Aggregate, Kind, Personal, Reservation, Subject, Violation};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use vocabulary::{AccountId, GroupId, Money, OrderId, StaffId};
+use vocabulary::{AccountId, Email, GroupId, Money, OrderId, PhoneNumber, StaffId};
 
 use crate::card::{Card, Changes, Details};
 
@@ -22,6 +22,12 @@ pub enum Event {
     /// What is known of a company changed.
     #[serde(rename = "account.details_changed")]
     DetailsChanged(Details),
+    /// What was known of a company before can be read no more; this is what is known from here on.
+    #[serde(rename = "account.card_sealed_anew")]
+    CardSealedAnew(CardSealedAnew),
+    /// The personal data of a company that is a person was erased.
+    #[serde(rename = "account.erased")]
+    Erased(Erased),
     /// A company came out of the pool.
     #[serde(rename = "account.owner_assigned")]
     OwnerAssigned(OwnerAssigned),
@@ -53,6 +59,23 @@ pub struct ProspectRegistered {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner_group_id: Option<GroupId>,
     pub registered_at: DateTime<Utc>,
+}
+
+/// The whole card, when something in its history is to be forgotten: from here on it is under
+/// another key, and nobody can read what was there before.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CardSealedAnew {
+    #[serde(flatten)]
+    pub details: Details,
+    /// Whose key is destroyed.
+    pub supersedes: Subject,
+}
+
+/// The company was a person, who is forgotten.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Erased {
+    /// Fingerprints of telephones and addresses, which are not to be entered again.
+    pub stop_list: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -108,10 +131,47 @@ pub struct OrderCancelled {
 pub struct State {
     pub registered: bool,
     pub details: Details,
+    /// All telephones and addresses that the card has had under its key.
+    pub ever: Points,
+    pub erased: bool,
     /// `None`: in the pool.
     pub owner_id: Option<StaffId>,
     pub client: bool,
     pub orders: BTreeMap<OrderId, OrderStanding>,
+}
+
+/// Where somebody can be reached.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Points {
+    pub phones: Vec<PhoneNumber>,
+    pub emails: Vec<Email>,
+}
+
+impl Points {
+    fn and_of(mut self, details: &Details) -> Self {
+        add(&mut self.phones, details.phones.as_ref());
+        add(&mut self.emails, details.emails.as_ref());
+        self
+    }
+
+    fn has_any_of(&self, others: &Self) -> bool {
+        self.phones
+            .iter()
+            .any(|phone| others.phones.contains(phone))
+            || self
+                .emails
+                .iter()
+                .any(|email| others.emails.contains(email))
+    }
+}
+
+fn add<T: Clone + PartialEq>(points: &mut Vec<T>, more: Option<&Personal<Vec<T>>>) {
+    let more = more.and_then(Personal::get).into_iter().flatten();
+    for point in more {
+        if !points.contains(point) {
+            points.push(point.clone());
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,6 +186,15 @@ pub enum Command {
     ChangeDetails {
         id: AccountId,
         changes: Changes,
+    },
+    /// Takes these from the card and out of its history: they were somebody's who is forgotten.
+    Forget {
+        id: AccountId,
+        points: Points,
+    },
+    /// The company was a person, who is forgotten.
+    Erase {
+        stop_list: Vec<String>,
     },
     /// Out of the pool.
     AssignOwner {
@@ -189,6 +258,8 @@ pub enum Rejection {
     OwnerChanged,
     #[error("there is no such order")]
     OrderUnknown,
+    #[error("the personal data of this account was erased")]
+    Erased,
 }
 
 impl es::Rejection for Rejection {
@@ -197,7 +268,9 @@ impl es::Rejection for Rejection {
             Self::Unknown | Self::OrderUnknown => Kind::NotFound,
             Self::Exists => Kind::AlreadyExists,
             Self::Incomplete(_) => Kind::Invalid,
-            Self::InPool | Self::AlreadyOwned | Self::OwnerChanged => Kind::FailedPrecondition,
+            Self::InPool | Self::AlreadyOwned | Self::OwnerChanged | Self::Erased => {
+                Kind::FailedPrecondition
+            }
         }
     }
 
@@ -210,6 +283,7 @@ impl es::Rejection for Rejection {
             Self::AlreadyOwned => "ALREADY_OWNED",
             Self::OwnerChanged => "OWNER_CHANGED",
             Self::OrderUnknown => "ORDER_UNKNOWN",
+            Self::Erased => "ACCOUNT_ERASED",
         }
     }
 
@@ -221,7 +295,8 @@ impl es::Rejection for Rejection {
             | Self::InPool
             | Self::AlreadyOwned
             | Self::OwnerChanged
-            | Self::OrderUnknown => Vec::new(),
+            | Self::OrderUnknown
+            | Self::Erased => Vec::new(),
         }
     }
 }
@@ -239,7 +314,11 @@ impl Aggregate for Account {
             (false, Command::Register(registration)) => register(registration),
             (false, _) => Err(Rejection::Unknown),
             (true, Command::Register(_)) => Err(Rejection::Exists),
+            (true, Command::ChangeDetails { .. }) if state.erased => Err(Rejection::Erased),
             (true, Command::ChangeDetails { id, changes }) => change_details(state, id, changes),
+            (true, Command::Forget { id, points }) => Ok(forget(state, id, &points)),
+            (true, Command::Erase { .. }) if state.erased => Ok(Vec::new()),
+            (true, Command::Erase { stop_list }) => Ok(vec![Event::Erased(Erased { stop_list })]),
             (true, Command::AssignOwner { to }) => match state.owner_id {
                 None => Ok(vec![Event::OwnerAssigned(OwnerAssigned {
                     owner_id: to.id,
@@ -280,11 +359,22 @@ impl Aggregate for Account {
             Event::ProspectRegistered(registered) => State {
                 registered: true,
                 details: registered.details.clone(),
+                ever: Points::default().and_of(&registered.details),
                 owner_id: registered.owner_id,
                 ..state
             },
             Event::DetailsChanged(changed) => State {
                 details: state.details.changed_by(changed),
+                ever: state.ever.and_of(changed),
+                ..state
+            },
+            Event::CardSealedAnew(sealed) => State {
+                details: state.details.changed_by(&sealed.details),
+                ever: Points::default().and_of(&sealed.details),
+                ..state
+            },
+            Event::Erased(_) => State {
+                erased: true,
                 ..state
             },
             Event::OwnerAssigned(assigned) => State {
@@ -318,6 +408,8 @@ impl Aggregate for Account {
             Event::OrderRegistered(order) => Some(order.ordered_at),
             Event::ConvertedToClient(converted) => Some(converted.converted_at),
             Event::DetailsChanged(_)
+            | Event::CardSealedAnew(_)
+            | Event::Erased(_)
             | Event::OwnerAssigned(_)
             | Event::OwnershipTransferred(_)
             | Event::ReturnedToPool(_)
@@ -338,6 +430,8 @@ impl Aggregate for Account {
                 .collect(),
             Event::ProspectRegistered(_)
             | Event::DetailsChanged(_)
+            | Event::CardSealedAnew(_)
+            | Event::Erased(_)
             | Event::OwnerAssigned(_)
             | Event::OwnershipTransferred(_)
             | Event::ReturnedToPool(_)
@@ -378,6 +472,17 @@ fn change_details(now: &State, id: AccountId, changes: Changes) -> Result<Vec<Ev
     }
     complete(&now.details.clone().changed_by(&differing))?;
     Ok(vec![Event::DetailsChanged(differing)])
+}
+
+/// What the card has now and what it had before are under one key, so both go together.
+fn forget(now: &State, id: AccountId, points: &Points) -> Vec<Event> {
+    if now.erased || !now.ever.has_any_of(points) {
+        return Vec::new();
+    }
+    vec![Event::CardSealedAnew(CardSealedAnew {
+        details: now.details.sealed_anew(id, &points.phones, &points.emails),
+        supersedes: now.details.subject(id),
+    })]
 }
 
 fn transfer(

@@ -76,7 +76,7 @@ pub struct Details {
     pub source: Option<String>,
 }
 
-/// Whose key a company's data is under.
+/// Whose key a new company's data is under.
 pub fn subject(id: AccountId) -> Subject {
     Subject::new("account", id.0)
 }
@@ -99,10 +99,35 @@ impl Details {
         }
     }
 
+    /// Whose key this is under; another one once the card was sealed anew.
+    pub fn subject(&self, id: AccountId) -> Subject {
+        let points = [
+            self.name.as_ref().map(Personal::subject),
+            self.phones.as_ref().map(Personal::subject),
+            self.emails.as_ref().map(Personal::subject),
+            self.address.as_ref().map(Personal::subject),
+        ];
+        let known = points.into_iter().flatten().next().cloned();
+        known.unwrap_or_else(|| subject(id))
+    }
+
+    /// All that is personal, under a new key and without these telephones and addresses.
+    #[must_use]
+    pub fn sealed_anew(&self, id: AccountId, phones: &[PhoneNumber], emails: &[Email]) -> Self {
+        let subject = self.subject(id).renewed();
+        Self {
+            name: under(&subject, self.name.as_ref()),
+            phones: without(&subject, self.phones.as_ref(), phones),
+            emails: without(&subject, self.emails.as_ref(), emails),
+            address: under(&subject, self.address.as_ref()),
+            ..Self::default()
+        }
+    }
+
     /// Of `changes`, what differs from this.
     #[must_use]
     pub fn differing(&self, id: AccountId, changes: Changes) -> Self {
-        let subject = subject(id);
+        let subject = self.subject(id);
         Self {
             name: differing_personal(&subject, self.name.as_ref(), changes.name),
             phones: differing_personal(&subject, self.phones.as_ref(), changes.phones),
@@ -176,6 +201,32 @@ fn personal_list<T>(subject: &Subject, items: Vec<T>) -> Option<Personal<Vec<T>>
     Some(items)
         .filter(|items| !items.is_empty())
         .map(|items| Personal::new(subject.clone(), items))
+}
+
+fn under<T: Clone>(subject: &Subject, value: Option<&Personal<T>>) -> Option<Personal<T>> {
+    let subject = subject.clone();
+    value.map(|value| match value.get() {
+        Some(value) => Personal::new(subject, value.clone()),
+        None => Personal::Erased { subject },
+    })
+}
+
+/// A list that loses its last entry is erased: that the company cannot be reached is not its fault.
+fn without<T: Clone + PartialEq>(
+    subject: &Subject,
+    points: Option<&Personal<Vec<T>>>,
+    forgotten: &[T],
+) -> Option<Personal<Vec<T>>> {
+    let mut points = under(subject, points);
+    if let Some(Personal::Known { subject, value }) = &mut points {
+        let before = value.len();
+        value.retain(|point| !forgotten.contains(point));
+        if value.is_empty() && before > 0 {
+            let subject = subject.clone();
+            points = Some(Personal::Erased { subject });
+        }
+    }
+    points
 }
 
 fn differing(now: Option<&String>, new: Option<String>) -> Option<String> {

@@ -3,15 +3,17 @@
 //! Owns the log `accounts` and the read models of its API. What other services must know of staff
 //! and owners they read from its events; of planning it knows the open tasks, from its events.
 
-use kit::{Mounted, Node, Service, StartError};
+use kit::{Mounted, Node, Service, StartError, stop_list::StopListView};
 
 mod accounts;
 mod bootstrap;
 mod collation;
+mod erasures;
 mod identity;
 mod import;
 mod owners;
 mod staff;
+mod superseded_keys;
 mod views;
 mod wire;
 
@@ -24,6 +26,13 @@ pub async fn start(node: &Node) -> Result<Mounted, StartError> {
     service.project(views::companies::Companies).await?;
     service.project(views::ownership::Ownership).await?;
     service.project(views::open_tasks::OpenTasks).await?;
+    service.project(StopListView).await?;
+    service.react(erasures::Erasures {
+        service: service.clone(),
+    });
+    service.react(superseded_keys::SupersededKeys {
+        service: service.clone(),
+    });
     bootstrap::administrator(&service).await?;
 
     let identity = identity::Identity::new(&service);

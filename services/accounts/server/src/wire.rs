@@ -136,6 +136,7 @@ pub(crate) fn account(company: Company, orders: Vec<OrderRow>) -> pb::Account {
         registered_at: Some(timestamp(company.registered_at)),
         version: company.version,
         orders: orders.into_iter().map(order).collect(),
+        erased: company.erased,
     }
 }
 

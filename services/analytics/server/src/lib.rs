@@ -7,7 +7,7 @@ mod reports;
 mod scorecard;
 
 use api::analytics::reports_service_server::ReportsServiceServer;
-use kit::{Mounted, Node, Service, StartError};
+use kit::{Mounted, Node, Service, StartError, erasure::Erasures};
 
 use crate::{facts_view::FactsView, reports::Reports};
 
@@ -18,6 +18,7 @@ pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../../migratio
 pub async fn start(node: &Node) -> Result<Mounted, StartError> {
     let service = Service::open(node, "analytics", &MIGRATOR).await?;
     service.project(FactsView).await?;
+    service.react(Erasures::new(&service));
     let mounted = Mounted::new(&service);
     Ok(mounted.add(ReportsServiceServer::new(Reports { service })))
 }

@@ -1,15 +1,14 @@
-//! A contact that took place. Append-only: what was said is not unsaid.
+//! A contact that took place. Append-only: what was said is not unsaid. Only its texts can be put
+//! in other words, when they are about several people and one of these is to be erased.
 
 use chrono::{DateTime, Utc};
 use es::{Aggregate, Kind, Personal, Subject, Violation};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vocabulary::{
-    AccountId, Deadline, Direction, GroupId, InteractionKind, NextStep, Outcome, PersonId, StaffId,
-    TaskId, TaskKind, next_step_faults,
+    AccountId, Deadline, Direction, GroupId, InteractionId, InteractionKind, NextStep, Outcome,
+    PersonId, StaffId, TaskId, TaskKind, derived_id, next_step_faults,
 };
-
-use crate::subject;
 
 /// The aggregate; its stream is `interaction-<InteractionId>`.
 pub enum Interaction {}
@@ -19,6 +18,9 @@ pub enum Event {
     /// A contact took place: a call, a meeting, a letter.
     #[serde(rename = "interaction.logged")]
     Logged(Box<Logged>),
+    /// The words of a contact were replaced by others, about fewer people.
+    #[serde(rename = "interaction.redacted")]
+    Redacted(Box<Redacted>),
 }
 
 /// One event for the contact, the task it completes and what was promised: all or nothing.
@@ -45,6 +47,9 @@ pub struct Logged {
     pub impression: Option<Personal<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<Personal<String>>,
+    /// Others whom the texts speak of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mentioned_person_ids: Vec<PersonId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completes_task_id: Option<TaskId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -63,14 +68,90 @@ pub struct PromisedStep {
     pub comment: Personal<String>,
 }
 
+impl Logged {
+    /// Whom the texts are about; nobody: the company.
+    pub fn people(&self) -> Vec<PersonId> {
+        let stepped = self.next_step.as_ref().and_then(|step| step.person_id);
+        people(self.person_id, stepped, &self.mentioned_person_ids)
+    }
+}
+
+/// They take the place of all that were there.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Redacted {
+    pub about_person_ids: Vec<PersonId>,
+    #[serde(flatten)]
+    pub texts: Texts,
+}
+
+/// All the words of a contact, those of its next step included. Each is about the same people.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Texts {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<Personal<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub impression: Option<Personal<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<Personal<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<Personal<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<Personal<String>>,
+}
+
+impl Texts {
+    pub fn of(logged: &Logged) -> Self {
+        let step = logged.next_step.as_ref();
+        Self {
+            summary: logged.summary.clone(),
+            impression: logged.impression.clone(),
+            note: logged.note.clone(),
+            purpose: step.and_then(|step| step.purpose.clone()),
+            comment: step.map(|step| step.comment.clone()),
+        }
+    }
+
+    pub fn each(&self) -> impl Iterator<Item = &Personal<String>> {
+        [
+            &self.summary,
+            &self.impression,
+            &self.note,
+            &self.purpose,
+            &self.comment,
+        ]
+        .into_iter()
+        .flatten()
+    }
+}
+
 #[derive(Debug, Clone, Default)]
 pub struct State {
     account_id: Option<AccountId>,
+    people: Vec<PersonId>,
+    texts: Texts,
+    /// How often the texts were put in other words.
+    redactions: u32,
+}
+
+impl State {
+    /// `None`: there was no such contact.
+    pub fn account_id(&self) -> Option<AccountId> {
+        self.account_id
+    }
 }
 
 fn evolve(mut state: State, event: &Event) -> State {
     match event {
-        Event::Logged(logged) => state.account_id = Some(logged.account_id),
+        Event::Logged(logged) => {
+            state.account_id = Some(logged.account_id);
+            state.people = logged.people();
+            state.texts = Texts::of(logged);
+        }
+        Event::Redacted(redacted) => {
+            state.people.clone_from(&redacted.about_person_ids);
+            state.texts = redacted.texts.clone();
+            state.redactions = state.redactions.saturating_add(1);
+        }
     }
     state
 }
@@ -78,10 +159,25 @@ fn evolve(mut state: State, event: &Event) -> State {
 #[derive(Debug, Clone)]
 pub enum Command {
     Log(Box<Log>),
+    Redact(Box<Redact>),
+}
+
+/// Other words, about fewer people. What is empty is taken away.
+#[derive(Debug, Clone)]
+pub struct Redact {
+    pub id: InteractionId,
+    /// Those of the persons whom the new words are about.
+    pub about: Vec<PersonId>,
+    pub summary: String,
+    pub impression: String,
+    pub note: String,
+    pub purpose: String,
+    pub comment: String,
 }
 
 #[derive(Debug, Clone)]
 pub struct Log {
+    pub id: InteractionId,
     pub now: DateTime<Utc>,
     pub account_id: AccountId,
     pub person_id: Option<PersonId>,
@@ -97,6 +193,8 @@ pub struct Log {
     pub summary: String,
     pub impression: String,
     pub note: String,
+    /// Others whom the texts speak of.
+    pub mentioned: Vec<PersonId>,
     pub completes: Option<CompletedTask>,
     pub next_step: Option<NextStep>,
 }
@@ -149,6 +247,10 @@ pub enum Rejection {
     ExternalIdTaken,
     #[error("the task is closed already")]
     TaskClosed,
+    #[error("there was no such contact")]
+    Unknown,
+    #[error("the texts of this contact are erased")]
+    Erased,
 }
 
 impl es::Rejection for Rejection {
@@ -156,7 +258,8 @@ impl es::Rejection for Rejection {
         match self {
             Self::Invalid(_) => Kind::Invalid,
             Self::AlreadyLogged | Self::ExternalIdTaken => Kind::AlreadyExists,
-            Self::TaskClosed => Kind::FailedPrecondition,
+            Self::TaskClosed | Self::Erased => Kind::FailedPrecondition,
+            Self::Unknown => Kind::NotFound,
         }
     }
 
@@ -166,13 +269,19 @@ impl es::Rejection for Rejection {
             Self::AlreadyLogged => "INTERACTION_EXISTS",
             Self::ExternalIdTaken => "EXTERNAL_ID_TAKEN",
             Self::TaskClosed => "TASK_CLOSED",
+            Self::Unknown => "INTERACTION_UNKNOWN",
+            Self::Erased => "INTERACTION_ERASED",
         }
     }
 
     fn violations(&self) -> Vec<Violation> {
         match self {
             Self::Invalid(violations) => violations.clone(),
-            Self::AlreadyLogged | Self::ExternalIdTaken | Self::TaskClosed => Vec::new(),
+            Self::AlreadyLogged
+            | Self::ExternalIdTaken
+            | Self::TaskClosed
+            | Self::Unknown
+            | Self::Erased => Vec::new(),
         }
     }
 }
@@ -188,6 +297,7 @@ impl Aggregate for Interaction {
     fn decide(state: &State, command: Command) -> Result<Vec<Event>, Rejection> {
         match command {
             Command::Log(command) => log(state, *command),
+            Command::Redact(command) => redact(state, &command),
         }
     }
 
@@ -198,6 +308,7 @@ impl Aggregate for Interaction {
     fn occurred_at(event: &Event) -> Option<DateTime<Utc>> {
         match event {
             Event::Logged(logged) => Some(logged.occurred_at),
+            Event::Redacted(_) => None,
         }
     }
 }
@@ -217,16 +328,15 @@ fn log(state: &State, command: Log) -> Result<Vec<Event>, Rejection> {
     if command.completes.is_some_and(|task| !task.open) {
         return Err(Rejection::TaskClosed);
     }
-    let about = subject(command.person_id, command.account_id);
-    let next_step = command.next_step.map(|step| {
-        let about = subject(step.person_id.or(command.person_id), command.account_id);
-        PromisedStep {
-            due_at: step.due_at,
-            kind: step.kind,
-            person_id: step.person_id,
-            purpose: free_text(&about, step.purpose),
-            comment: Personal::new(about, step.comment),
-        }
+    let stepped = command.next_step.as_ref().and_then(|step| step.person_id);
+    let people = people(command.person_id, stepped, &command.mentioned);
+    let about = about(command.id, 0, &people, command.account_id);
+    let next_step = command.next_step.map(|step| PromisedStep {
+        due_at: step.due_at,
+        kind: step.kind,
+        person_id: step.person_id,
+        purpose: free_text(&about, step.purpose),
+        comment: Personal::new(about.clone(), step.comment),
     });
     Ok(vec![Event::Logged(Box::new(Logged {
         account_id: command.account_id,
@@ -242,9 +352,67 @@ fn log(state: &State, command: Log) -> Result<Vec<Event>, Rejection> {
         summary: free_text(&about, command.summary),
         impression: free_text(&about, command.impression),
         note: free_text(&about, command.note),
+        mentioned_person_ids: command.mentioned,
         completes_task_id: command.completes.map(|task| task.id),
         next_step,
     }))])
+}
+
+/// The old words stay under their own key, which goes with the first of the people they are about.
+fn redact(state: &State, command: &Redact) -> Result<Vec<Event>, Rejection> {
+    let account_id = state.account_id.ok_or(Rejection::Unknown)?;
+    if state.texts.each().any(|text| text.get().is_none()) {
+        return Err(Rejection::Erased);
+    }
+    let people = people(None, None, &command.about);
+    if people.is_empty() || people.iter().any(|person| !state.people.contains(person)) {
+        let fault = "must be persons whom the texts are about";
+        let fault = Violation::new("about_person_ids", fault);
+        return Err(Rejection::Invalid(vec![fault]));
+    }
+    let under = |redaction| {
+        let about = about(command.id, redaction, &people, account_id);
+        Texts {
+            summary: free_text(&about, command.summary.clone()),
+            impression: free_text(&about, command.impression.clone()),
+            note: free_text(&about, command.note.clone()),
+            purpose: free_text(&about, command.purpose.clone()),
+            comment: free_text(&about, command.comment.clone()),
+        }
+    };
+    if people == state.people && under(state.redactions) == state.texts {
+        return Ok(Vec::new());
+    }
+    Ok(vec![Event::Redacted(Box::new(Redacted {
+        texts: under(state.redactions + 1),
+        about_person_ids: people,
+    }))])
+}
+
+/// Each once, in an order that does not depend on who is named where.
+fn people(
+    person: Option<PersonId>,
+    stepped: Option<PersonId>,
+    mentioned: &[PersonId],
+) -> Vec<PersonId> {
+    let named = person.into_iter().chain(stepped);
+    let mut people: Vec<_> = named.chain(mentioned.iter().copied()).collect();
+    people.sort_unstable();
+    people.dedup();
+    people
+}
+
+/// Whose key closes the words: the person's they are about; the company's when they are about
+/// nobody in particular; one of their own when they are about several.
+fn about(id: InteractionId, redaction: u32, people: &[PersonId], account_id: AccountId) -> Subject {
+    let text = match redaction {
+        0 => derived_id("text", &id.to_string()),
+        redaction => derived_id("text", &format!("{id}/{redaction}")),
+    };
+    let people = people.iter().map(|person| Subject::new("person", person.0));
+    Subject::of_text(text, people.collect(), || {
+        Subject::new("account", account_id.0)
+    })
 }
 
 fn free_text(about: &Subject, text: String) -> Option<Personal<String>> {
@@ -255,7 +423,6 @@ fn free_text(about: &Subject, text: String) -> Option<Personal<String>> {
 mod tests {
     use chrono::TimeZone;
     use es::spec::given;
-    use vocabulary::InteractionId;
 
     use super::*;
 
@@ -282,8 +449,13 @@ mod tests {
         }
     }
 
+    fn call_id() -> InteractionId {
+        InteractionId::of_external("c-1")
+    }
+
     fn call() -> Log {
         Log {
+            id: call_id(),
             now: ten(12),
             account_id: AccountId::of_external("acc-1001"),
             person_id: Some(ilyin()),
@@ -298,6 +470,7 @@ mod tests {
             summary: "Нужны 40 м³ в апреле, просит КП".to_owned(),
             impression: "Спокоен, решает сам".to_owned(),
             note: "Звонить после 11".to_owned(),
+            mentioned: Vec::new(),
             completes: Some(CompletedTask {
                 id: TaskId::of_external("T-501"),
                 open: true,
@@ -327,6 +500,7 @@ mod tests {
             summary: Some(personal("Нужны 40 м³ в апреле, просит КП")),
             impression: Some(personal("Спокоен, решает сам")),
             note: Some(personal("Звонить после 11")),
+            mentioned_person_ids: Vec::new(),
             completes_task_id: Some(TaskId::of_external("T-501")),
             next_step: Some(PromisedStep {
                 due_at: promise().due_at,
@@ -429,27 +603,148 @@ mod tests {
             }))]);
     }
 
-    #[test]
-    fn text_belongs_to_the_person_named_or_else_to_the_company() {
-        let account_id = call().account_id;
-        let decided = Interaction::decide(
-            &State::default(),
-            log(Log {
-                person_id: None,
-                next_step: Some(NextStep {
-                    person_id: Some(sokolova()),
-                    ..promise()
-                }),
-                ..call()
-            }),
-        );
+    fn person(id: PersonId) -> Subject {
+        Subject::new("person", id.0)
+    }
+
+    /// Whom each text of a contact is about.
+    fn subject_of(call: Log) -> Subject {
+        let decided = Interaction::decide(&State::default(), log(call));
         let Ok([Event::Logged(logged)]) = decided.as_deref() else {
             panic!("{decided:?}");
         };
-        let summary = logged.summary.as_ref().unwrap();
-        assert_eq!(summary.subject(), &Subject::new("account", account_id.0));
-        let comment = &logged.next_step.as_ref().unwrap().comment;
-        assert_eq!(comment.subject(), &Subject::new("person", sokolova().0));
+        let texts = Texts::of(logged);
+        let subject = texts.each().next().unwrap().subject();
+        assert!(texts.each().all(|text| text.subject() == subject));
+        subject.clone()
+    }
+
+    #[test]
+    fn words_belong_to_the_people_they_are_about_or_else_to_the_company() {
+        let nobody = Log {
+            person_id: None,
+            next_step: None,
+            ..call()
+        };
+        let company = Subject::new("account", call().account_id.0);
+        assert_eq!(subject_of(nobody.clone()), company);
+        assert_eq!(subject_of(call()), person(ilyin()));
+        let promised = Log {
+            next_step: Some(NextStep {
+                person_id: Some(sokolova()),
+                ..promise()
+            }),
+            ..nobody
+        };
+        assert_eq!(subject_of(promised.clone()), person(sokolova()));
+
+        let both = [
+            Log {
+                person_id: Some(ilyin()),
+                ..promised
+            },
+            Log {
+                mentioned: vec![ilyin(), sokolova()],
+                ..call()
+            },
+        ];
+        for both in both {
+            let subject = subject_of(both);
+            let mut people = vec![person(ilyin()), person(sokolova())];
+            people.sort();
+            assert!(subject.is_shared());
+            assert_eq!(subject.about().collect::<Vec<_>>(), people);
+        }
+    }
+
+    fn about_both() -> Event {
+        let call = Log {
+            mentioned: vec![sokolova()],
+            ..call()
+        };
+        let decided = Interaction::decide(&State::default(), log(call));
+        decided.unwrap().remove(0)
+    }
+
+    fn without_sokolova() -> Redact {
+        Redact {
+            id: call_id(),
+            about: vec![ilyin()],
+            summary: "Нужны 40 м³ в апреле".to_owned(),
+            impression: "Спокоен".to_owned(),
+            note: String::new(),
+            purpose: String::new(),
+            comment: "Спросить про сроки оплаты".to_owned(),
+        }
+    }
+
+    fn redact(redact: Redact) -> Command {
+        Command::Redact(Box::new(redact))
+    }
+
+    #[test]
+    fn words_about_several_can_be_put_otherwise_about_fewer() {
+        let text = |text: &str| Some(Personal::new(person(ilyin()), text.to_owned()));
+        let redacted = Event::Redacted(Box::new(Redacted {
+            about_person_ids: vec![ilyin()],
+            texts: Texts {
+                summary: text("Нужны 40 м³ в апреле"),
+                impression: text("Спокоен"),
+                note: None,
+                purpose: None,
+                comment: text("Спросить про сроки оплаты"),
+            },
+        }));
+        given::<Interaction>([about_both()])
+            .when(redact(without_sokolova()))
+            .then([redacted.clone()]);
+        given::<Interaction>([about_both(), redacted])
+            .when(redact(without_sokolova()))
+            .then_nothing();
+    }
+
+    #[test]
+    fn words_put_otherwise_about_several_have_another_key_of_their_own() {
+        let both = Redact {
+            about: vec![ilyin(), sokolova()],
+            ..without_sokolova()
+        };
+        let state = Interaction::fold(&[about_both()]);
+        let old = state.texts.each().next().unwrap().subject().clone();
+        let events = Interaction::decide(&state, redact(both.clone())).unwrap();
+        let [Event::Redacted(redacted)] = &events[..] else {
+            panic!("{events:?}");
+        };
+        let new = redacted.texts.each().next().unwrap().subject();
+        assert!(new.is_shared() && *new != old);
+        given::<Interaction>([about_both()].into_iter().chain(events))
+            .when(redact(both))
+            .then_nothing();
+    }
+
+    #[test]
+    fn nobody_puts_words_into_the_mouths_of_strangers_or_of_the_erased() {
+        let refused = |about| {
+            let command = redact(Redact {
+                about,
+                ..without_sokolova()
+            });
+            Interaction::decide(&Interaction::fold(&[about_both()]), command)
+        };
+        for about in [vec![PersonId::of_external("p-3")], vec![]] {
+            assert!(matches!(refused(about), Err(Rejection::Invalid(_))));
+        }
+        given::<Interaction>([])
+            .when(redact(without_sokolova()))
+            .then_rejected(Rejection::Unknown);
+        let Event::Logged(mut erased) = about_both() else {
+            panic!("logged");
+        };
+        let subject = person(ilyin());
+        erased.summary = Some(Personal::Erased { subject });
+        given::<Interaction>([Event::Logged(erased)])
+            .when(redact(without_sokolova()))
+            .then_rejected(Rejection::Erased);
     }
 
     #[test]

@@ -65,6 +65,20 @@ impl State {
     pub fn account_id(&self) -> Option<AccountId> {
         self.card.as_ref().map(|card| card.account_id)
     }
+
+    /// Of what the person can be reached at now, as far as it is not erased.
+    pub fn phones(&self) -> &[PhoneNumber] {
+        let card = self.card.as_ref();
+        card.and_then(|card| card.phones.as_deref())
+            .unwrap_or_default()
+    }
+
+    /// As [`Self::phones`].
+    pub fn emails(&self) -> &[Email] {
+        let card = self.card.as_ref();
+        card.and_then(|card| card.emails.as_deref())
+            .unwrap_or_default()
+    }
 }
 
 fn evolve(mut state: State, event: &Event) -> State {

@@ -2,22 +2,24 @@
 
 use api::contacts::{
     AddContactPersonRequest, AddContactPersonResponse, ChangePersonDetailsRequest,
-    ChangePersonDetailsResponse, ContactPoints, GetInteractionRequest, GetInteractionResponse,
+    ChangePersonDetailsResponse, ConfirmErasureRequest, ConfirmErasureResponse, ContactPoints,
+    GetErasureRequest, GetErasureResponse, GetInteractionRequest, GetInteractionResponse,
     GetTimelineRequest, GetTimelineResponse, ImportInteractionsRequest, ImportInteractionsResponse,
     ImportPersonsRequest, ImportPersonsResponse, ListContactPersonsRequest,
-    ListContactPersonsResponse, LogInteractionRequest, LogInteractionResponse,
-    contacts_service_server::ContactsService,
+    ListContactPersonsResponse, ListErasuresRequest, ListErasuresResponse, LogInteractionRequest,
+    LogInteractionResponse, RedactInteractionRequest, RedactInteractionResponse,
+    RequestErasureRequest, RequestErasureResponse, contacts_service_server::ContactsService,
 };
 use contacts_domain::{
     Interaction, Person, interaction,
     person::{Add, ChangeDetails, Command},
 };
-use kit::{AppError, Ctx, Service, Violations};
+use kit::{AppError, Service, Violations};
 use tonic::{Request, Response, Status};
 use vocabulary::{AccountId, InteractionId, PersonId, Role, StaffId, TaskId};
 
 use crate::{
-    import, log_interaction,
+    erasure, import, log_interaction, persons,
     persons_view::{self, MAX_NAME},
     terms,
     timeline_view::{self, Filter},
@@ -49,6 +51,9 @@ impl ContactsService for Contacts {
         let job_title = v.line("job_title", &request.job_title, MAX_NAME);
         let phones = v.phones("phones", &request.phones);
         let emails = v.emails("emails", &request.emails);
+        let stopped = self.service.stopped(&phones, &emails).await?;
+        stopped.phones(&mut v, "phones", &phones);
+        stopped.emails(&mut v, "emails", &emails);
         v.finish()?;
         let account_id = account_id.ok_or(AppError::NotFound { what: "account" })?;
         self.service.visible_account(&ctx, account_id).await?;
@@ -101,8 +106,15 @@ impl ContactsService for Contacts {
         let emails = request
             .emails
             .map(|ContactPoints { values }| v.emails("emails", &values));
+        let given = (
+            phones.as_deref().unwrap_or_default(),
+            emails.as_deref().unwrap_or_default(),
+        );
+        let stopped = self.service.stopped(given.0, given.1).await?;
+        stopped.phones(&mut v, "phones", given.0);
+        stopped.emails(&mut v, "emails", given.1);
         v.finish()?;
-        let id = self.visible_person(&ctx, id).await?;
+        let id = persons::visible(&self.service, &ctx, id).await?.id;
         // Invariant 38: who logs events does not edit personal data.
         if ctx.role() == Role::Manager {
             return Err(AppError::forbidden(
@@ -158,11 +170,12 @@ impl ContactsService for Contacts {
             .reached(&request.min_positions, ctx.remaining())
             .await?;
         let promised = request.next_step.is_some();
-        let log = log_interaction::read(&self.service, &ctx, &request).await?;
-        let command = interaction::Command::Log(Box::new(log));
+        let read = log_interaction::read(&self.service, &ctx, &request).await?;
+        let fresh_id = read.id.0;
+        let command = interaction::Command::Log(Box::new(read));
         let log = &self.service.log;
         let outcome = log
-            .execute_new::<Interaction>(&ctx.command(), ctx.new_id(), command)
+            .execute_new::<Interaction>(&ctx.command(), fresh_id, command)
             .await
             .map_err(AppError::from)?;
         let id = InteractionId(outcome.id);
@@ -235,6 +248,48 @@ impl ContactsService for Contacts {
         }))
     }
 
+    async fn redact_interaction(
+        &self,
+        request: Request<RedactInteractionRequest>,
+    ) -> Answer<RedactInteractionResponse> {
+        let (ctx, request) = self.service.command(request).await?;
+        let answer = erasure::redact(&self.service, ctx, request).await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn request_erasure(
+        &self,
+        request: Request<RequestErasureRequest>,
+    ) -> Answer<RequestErasureResponse> {
+        let (ctx, request) = self.service.command(request).await?;
+        let answer = erasure::request(&self.service, &ctx, request).await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn confirm_erasure(
+        &self,
+        request: Request<ConfirmErasureRequest>,
+    ) -> Answer<ConfirmErasureResponse> {
+        let (ctx, request) = self.service.command(request).await?;
+        let answer = erasure::confirm(&self.service, &ctx, request).await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn get_erasure(&self, request: Request<GetErasureRequest>) -> Answer<GetErasureResponse> {
+        let (ctx, request) = self.service.query(request).await?;
+        let answer = erasure::get(&self.service, &ctx, request).await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn list_erasures(
+        &self,
+        request: Request<ListErasuresRequest>,
+    ) -> Answer<ListErasuresResponse> {
+        let (_, request) = self.service.query(request).await?;
+        let answer = erasure::list(&self.service, request).await?;
+        Ok(Response::new(answer))
+    }
+
     async fn import_persons(
         &self,
         request: Request<ImportPersonsRequest>,
@@ -253,18 +308,5 @@ impl ContactsService for Contacts {
         Ok(Response::new(
             import::interactions(&self.service, &ctx, request).await?,
         ))
-    }
-}
-
-impl Contacts {
-    /// A person at an account that the caller sees; everybody else does not exist for the caller.
-    async fn visible_person(&self, ctx: &Ctx, id: Option<PersonId>) -> Result<PersonId, AppError> {
-        let absent = || AppError::NotFound { what: "person" };
-        let id = id.ok_or_else(absent)?;
-        // From the log, not from the view: it may have been added a moment ago.
-        let person = self.service.log.load::<Person>(id.0).await?;
-        let account_id = person.state.account_id().ok_or_else(absent)?;
-        self.service.visible_account(ctx, account_id).await?;
-        Ok(id)
     }
 }

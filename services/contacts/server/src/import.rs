@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet, hash_map::Entry};
 
 use api::common::{RowResult, Violation as RowViolation, row_result::Outcome};
 use es::{Aggregate, Rejection, Violation};
-use es_postgres::ExecuteError;
+use es_postgres::{ExecuteError, LogError};
 use kit::{AppError, Ctx, Service, Violations};
 use uuid::Uuid;
 use vocabulary::{AccountId, normalise};
@@ -92,7 +92,7 @@ async fn record<A: Aggregate>(
                 commands.push((ctx.command(), ready.id, ready.command));
                 accepted(row.number, Outcome::Created, ready.id)
             }
-            Err(violations) => rejected(row.number, violations, INVALID),
+            Err(violations) => rejected(row.number, violations),
         });
     }
     let mut position = *service.log.head().borrow();
@@ -105,11 +105,11 @@ async fn record<A: Aggregate>(
                 result.outcome = Outcome::Repeated.into();
             }
             Err(ExecuteError::Rejected(rejection)) => {
-                let mut violations = rejection.violations();
-                if violations.is_empty() {
-                    violations.push(Violation::new("external_id", rejection.to_string()));
-                }
-                *result = rejected(result.row, violations, rejection.reason());
+                *result = rejected(result.row, against_the_rules(&rejection));
+            }
+            Err(ExecuteError::Log(LogError::Erased { .. })) => {
+                let violation = Violation::because(ERASED, "person", "was erased");
+                *result = rejected(result.row, vec![violation]);
             }
             // Not the row's fault: the caller sends the batch again.
             Err(error) => return Err(error.into()),
@@ -127,7 +127,7 @@ fn foresee<C>(
     taken: &impl Rejection,
 ) -> Imported {
     let results = rows.into_iter().map(|row| match row.read {
-        Err(violations) => rejected(row.number, violations, INVALID),
+        Err(violations) => rejected(row.number, violations),
         Ok(ready) => match known.entry(ready.id) {
             Entry::Vacant(free) => {
                 free.insert(ready.account_id);
@@ -136,10 +136,7 @@ fn foresee<C>(
             Entry::Occupied(there) if *there.get() == ready.account_id => {
                 accepted(row.number, Outcome::Repeated, ready.id)
             }
-            Entry::Occupied(_) => {
-                let violation = Violation::new("external_id", taken.to_string());
-                rejected(row.number, vec![violation], taken.reason())
-            }
+            Entry::Occupied(_) => rejected(row.number, against_the_rules(taken)),
         },
     });
     Imported {
@@ -154,7 +151,21 @@ fn ids<C>(rows: &[Row<C>]) -> Vec<Uuid> {
     ready.map(|ready| ready.id).collect()
 }
 
-const INVALID: &str = "INVALID";
+/// The same as everywhere where somebody erased is spoken of.
+const ERASED: &str = "SUBJECT_ERASED";
+
+/// What a rejection says of the row, under its own tag.
+fn against_the_rules(rejection: &impl Rejection) -> Vec<Violation> {
+    let reason = rejection.reason();
+    let mut violations = rejection.violations();
+    if violations.is_empty() {
+        violations.push(Violation::new("external_id", rejection.to_string()));
+    }
+    for violation in &mut violations {
+        violation.reason = reason;
+    }
+    violations
+}
 
 fn accepted(row: i64, outcome: Outcome, id: Uuid) -> RowResult {
     RowResult {
@@ -165,11 +176,11 @@ fn accepted(row: i64, outcome: Outcome, id: Uuid) -> RowResult {
     }
 }
 
-fn rejected(row: i64, violations: Vec<Violation>, reason: &str) -> RowResult {
+fn rejected(row: i64, violations: Vec<Violation>) -> RowResult {
     let violations = violations.into_iter().map(|violation| RowViolation {
         field: violation.field,
-        description: kit::in_words(violation.description, reason),
-        reason: reason.to_owned(),
+        description: kit::in_words(violation.description, violation.reason),
+        reason: violation.reason.to_owned(),
     });
     RowResult {
         row,

@@ -1,11 +1,15 @@
-//! The contacts service: people at accounts and everything that was ever said to them.
+//! The contacts service: people at accounts, everything that was ever said to them, and forgetting
+//! them when they want it.
 //!
 //! Knows of other services only what their events tell: who owns an account (kept by kit) and
 //! which tasks are open ([`tasks_view`]).
 
 mod contacts_service;
+mod erasure;
+mod erasures_view;
 mod import;
 mod log_interaction;
+mod persons;
 mod persons_view;
 mod tasks_view;
 mod terms;
@@ -14,12 +18,12 @@ mod timeline_view;
 mod view_tests;
 
 use api::contacts::contacts_service_server::ContactsServiceServer;
-use kit::{Mounted, Node, Service, StartError};
+use kit::{Mounted, Node, Service, StartError, erasure::Erasures, stop_list::StopListView};
 use sqlx::migrate::Migrator;
 
 use crate::{
-    contacts_service::Contacts, persons_view::PersonsView, tasks_view::TasksView,
-    timeline_view::TimelineView,
+    contacts_service::Contacts, erasures_view::ErasuresView, persons_view::PersonsView,
+    tasks_view::TasksView, timeline_view::TimelineView,
 };
 
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../../migrations/contacts");
@@ -30,6 +34,9 @@ pub async fn start(node: &Node) -> Result<Mounted, StartError> {
     service.project(PersonsView).await?;
     service.project(TimelineView).await?;
     service.project(TasksView).await?;
+    service.project(ErasuresView).await?;
+    service.project(StopListView).await?;
+    service.react(Erasures::new(&service));
     let contacts = ContactsServiceServer::new(Contacts::new(service.clone()));
     Ok(Mounted::new(service).add(contacts))
 }

@@ -6,13 +6,14 @@ use contacts_domain::interaction::{CompletedTask, Log, duration_fault};
 use kit::{AppError, Ctx, Service, Violations};
 use uuid::Uuid;
 use vocabulary::{
-    AccountId, Deadline, Direction, NextStep, PersonId, TaskId, TaskKind, next_step_faults,
+    AccountId, Deadline, Direction, InteractionId, NextStep, PersonId, TaskId, TaskKind,
+    next_step_faults,
 };
 
-use crate::{persons_view, tasks_view, terms};
+use crate::{erasure, persons_view, tasks_view, terms};
 
 pub(crate) const MAX_TEXT: usize = 10_000;
-const MAX_LINE: usize = 500;
+pub(crate) const MAX_LINE: usize = 500;
 
 /// Reads the request and checks it against what is known here. Every fault is named at once; only
 /// an account that the caller does not see ends it before.
@@ -27,6 +28,8 @@ pub(crate) async fn read(
     let mut v = Violations::new();
     let account_id = v.id::<AccountId>("account_id", &request.account_id);
     let person_id = v.optional_id::<PersonId>("person_id", &request.person_id);
+    let named = &request.mentioned_person_ids;
+    let mentioned = erasure::ids(&mut v, "mentioned_person_ids", named);
     let kind = v.parsed("kind", terms::kind(request.kind));
     let direction = match request.direction {
         0 => Some(Direction::Outbound),
@@ -50,7 +53,12 @@ pub(crate) async fn read(
     if let Some(account_id) = account_id {
         service.visible_account(ctx, account_id).await?;
         let promised_to = next_step.as_ref().and_then(|step| step.person_id);
-        check_persons(service, &mut v, account_id, person_id, promised_to).await?;
+        let named = [
+            ("person_id", person_id.as_slice()),
+            ("next_step.person_id", promised_to.as_slice()),
+            ("mentioned_person_ids", &mentioned),
+        ];
+        check_persons(service, &mut v, account_id, named).await?;
         if let Some(task_id) = task_id {
             completes = find_task(service, ctx, &mut v, account_id, task_id).await?;
         }
@@ -70,6 +78,7 @@ pub(crate) async fn read(
     };
     let author_id = ctx.staff_id();
     Ok(Log {
+        id: InteractionId(ctx.new_id()),
         now: ctx.now,
         account_id,
         person_id,
@@ -84,6 +93,7 @@ pub(crate) async fn read(
         summary,
         impression,
         note,
+        mentioned,
         completes,
         next_step,
     })
@@ -118,21 +128,13 @@ async fn check_persons(
     service: &Service,
     v: &mut Violations,
     account_id: AccountId,
-    person_id: Option<PersonId>,
-    promised_to: Option<PersonId>,
+    named: [(&str, &[PersonId]); 3],
 ) -> Result<(), AppError> {
-    let named = [
-        ("person_id", person_id),
-        ("next_step.person_id", promised_to),
-    ];
-    let ids: Vec<_> = named
-        .iter()
-        .filter_map(|(_, id)| *id)
-        .map(Uuid::from)
-        .collect();
+    let ids = named.iter().flat_map(|(_, ids)| *ids);
+    let ids: Vec<_> = ids.copied().map(Uuid::from).collect();
     let known = persons_view::accounts_of(service, &ids).await?;
-    for (field, id) in named {
-        if id.is_some_and(|id| known.get(&id.0) != Some(&account_id)) {
+    for (field, ids) in named {
+        if ids.iter().any(|id| known.get(&id.0) != Some(&account_id)) {
             v.add(field, "is not a person of this account");
         }
     }

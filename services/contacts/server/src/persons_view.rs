@@ -27,6 +27,7 @@ pub(crate) struct Row {
     pub(crate) phones: Vec<String>,
     pub(crate) emails: Vec<String>,
     pub(crate) version: i64,
+    pub(crate) erased: bool,
 }
 
 impl From<Row> for contacts::Person {
@@ -40,6 +41,7 @@ impl From<Row> for contacts::Person {
             phones: row.phones,
             emails: row.emails,
             version: row.version,
+            erased: row.erased,
         }
     }
 }
@@ -47,7 +49,7 @@ impl From<Row> for contacts::Person {
 impl Projection for PersonsView {
     const NAME: &'static str = "persons";
     const SOURCES: &'static [&'static str] = &["contacts"];
-    const BY_STREAM: bool = true;
+    // Not by stream: an erasure has one of its own and takes texts out of the others.
     const SCHEMA: &'static str = "
         create table if not exists persons (
             person_id   uuid primary key,
@@ -57,8 +59,10 @@ impl Projection for PersonsView {
             job_title   text not null,
             phones      text[] not null,
             emails      text[] not null,
-            version     bigint not null
+            version     bigint not null,
+            erased      boolean not null default false
         );
+        alter table persons add column if not exists erased boolean not null default false;
         create index if not exists persons_by_account on persons (account_id);
     ";
 
@@ -77,6 +81,10 @@ impl Projection for PersonsView {
                     insert(tx, &mut added).await?;
                     update(tx, event, event.fields()?).await?;
                 }
+                "erasure.carried_out" => {
+                    insert(tx, &mut added).await?;
+                    erase(tx, event.stream.id).await?;
+                }
                 _ => {}
             }
         }
@@ -94,6 +102,7 @@ fn new_row(event: &Recorded, added: Added) -> Row {
         phones: texts(added.phones).unwrap_or_default(),
         emails: texts(added.emails).unwrap_or_default(),
         version: event.version,
+        erased: false,
     }
 }
 
@@ -140,6 +149,19 @@ async fn update(
     .bind(texts(changed.phones))
     .bind(texts(changed.emails))
     .bind(event.version)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// What is left says that there was somebody.
+async fn erase(tx: &mut PgConnection, id: Uuid) -> Result<(), ApplyError> {
+    sqlx::query(
+        "update persons
+         set name = '', job_title = '', phones = '{}', emails = '{}', erased = true
+         where person_id = $1",
+    )
+    .bind(id)
     .execute(tx)
     .await?;
     Ok(())

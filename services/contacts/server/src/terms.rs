@@ -1,9 +1,9 @@
 //! The words of contacts, as the contract numbers them and as everything else here names them.
 
 use api::contacts;
-use vocabulary::{Direction, InteractionKind, Outcome, UnknownTerm};
+use vocabulary::{Direction, ErasureGround, InteractionKind, Outcome, UnknownTerm};
 
-/// Both enumerations have the same names; a test holds them together.
+/// Contract and vocabulary have the same names; a test holds them together.
 macro_rules! numbered {
     ($($term:ident: $prefix:literal, $read:ident, $write:ident;)*) => {$(
         /// Unspecified, and a number that the contract does not have, are no words.
@@ -23,6 +23,7 @@ numbered! {
     InteractionKind: "INTERACTION_KIND_", kind, kind_number;
     Direction: "DIRECTION_", direction, direction_number;
     Outcome: "OUTCOME_", outcome, outcome_number;
+    ErasureGround: "ERASURE_GROUND_", ground, ground_number;
 }
 
 #[cfg(test)]
@@ -39,6 +40,9 @@ mod tests {
         }
         for term in Outcome::ALL {
             assert_eq!(outcome(outcome_number(term.as_str())), Ok(*term));
+        }
+        for term in ErasureGround::ALL {
+            assert_eq!(ground(ground_number(term.as_str())), Ok(*term));
         }
         assert!(kind(0).is_err());
         assert!(outcome(99).is_err());

@@ -1,41 +1,20 @@
 //! Everything that was ever said to an account, ready to be shown: a line needs no look-up.
 
-use std::collections::HashMap;
+mod queries;
 
-use api::contacts;
 use chrono::{DateTime, Utc};
-use contacts_domain::interaction::{Logged, PromisedStep};
+use contacts_domain::interaction::{Logged, PromisedStep, Redacted};
 use es::{Personal, Recorded};
 use es_postgres::projection::{ApplyError, Projection};
-use kit::timestamp;
+use kit::erasure::CarriedOut;
 use serde::{Deserialize, Serialize};
-use sqlx::{FromRow, PgConnection, PgPool, types::Json};
+use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
-use vocabulary::{AccountId, InteractionId, InteractionKind, StaffId};
+use vocabulary::{AccountId, PersonId};
 
-use crate::terms;
+pub(crate) use queries::{Entry, Filter, find, find_accounts, page, shared_with};
 
 pub(crate) struct TimelineView;
-
-#[derive(Debug, FromRow)]
-pub(crate) struct Entry {
-    pub(crate) interaction_id: Uuid,
-    pub(crate) account_id: Uuid,
-    pub(crate) person_id: Option<Uuid>,
-    pub(crate) external_id: Option<String>,
-    pub(crate) kind: String,
-    pub(crate) direction: String,
-    pub(crate) outcome: String,
-    pub(crate) occurred_at: DateTime<Utc>,
-    pub(crate) recorded_at: DateTime<Utc>,
-    pub(crate) duration_s: i64,
-    pub(crate) author_id: Uuid,
-    pub(crate) summary: String,
-    pub(crate) impression: String,
-    pub(crate) note: String,
-    pub(crate) completes_task_id: Option<Uuid>,
-    pub(crate) next_step: Option<Json<Step>>,
-}
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Step {
@@ -49,7 +28,7 @@ pub(crate) struct Step {
 impl Projection for TimelineView {
     const NAME: &'static str = "timeline";
     const SOURCES: &'static [&'static str] = &["contacts"];
-    const BY_STREAM: bool = true;
+    // Not by stream: an erasure has one of its own and takes texts out of the others.
     const SCHEMA: &'static str = "
         create table if not exists entries (
             interaction_id    uuid primary key,
@@ -67,10 +46,28 @@ impl Projection for TimelineView {
             impression        text not null,
             note              text not null,
             completes_task_id uuid,
-            next_step         jsonb
+            next_step         jsonb,
+            mentioned         uuid[] not null default '{}',
+            about             text[] not null default '{}', -- whom the texts are about
+            erased            boolean not null default false,
+            version           bigint not null default 1
         );
         create index if not exists entries_newest_first
             on entries (account_id, occurred_at desc, interaction_id desc);
+        -- A view from before texts could be erased.
+        set local statement_timeout = 0;
+        alter table entries
+            add column if not exists mentioned uuid[] not null default '{}',
+            add column if not exists about text[] not null default '{}',
+            add column if not exists erased boolean not null default false,
+            add column if not exists version bigint not null default 1;
+        update entries set about = case
+                when person_id is null and next_step ->> 'person_id' is null
+                then array['account:' || account_id]
+                else array_remove(array['person:' || person_id,
+                                        'person:' || (next_step ->> 'person_id')], null)
+            end
+            where about = '{}';
     ";
 
     async fn apply(
@@ -81,12 +78,69 @@ impl Projection for TimelineView {
     ) -> Result<(), ApplyError> {
         let mut columns = Columns::default();
         for event in events {
-            if event.event_type == "interaction.logged" {
-                columns.push(event, event.fields()?);
+            match event.event_type.as_str() {
+                "interaction.logged" => columns.push(event, event.fields()?),
+                "interaction.redacted" => {
+                    // In order: the contact may be one of this batch.
+                    std::mem::take(&mut columns).insert(tx).await?;
+                    redact(tx, event, event.fields()?).await?;
+                }
+                "erasure.carried_out" => {
+                    std::mem::take(&mut columns).insert(tx).await?;
+                    erase(tx, &event.fields()?).await?;
+                }
+                _ => {}
             }
         }
         columns.insert(tx).await
     }
+}
+
+async fn redact(
+    tx: &mut PgConnection,
+    event: &Recorded,
+    redacted: Redacted,
+) -> Result<(), ApplyError> {
+    let texts = redacted.texts;
+    sqlx::query(
+        "update entries
+         set summary = $2, impression = $3, note = $4, about = $5, version = $6,
+             next_step = next_step || jsonb_build_object('purpose', $7::text, 'comment', $8::text)
+         where interaction_id = $1",
+    )
+    .bind(event.stream.id)
+    .bind(text(texts.summary))
+    .bind(text(texts.impression))
+    .bind(text(texts.note))
+    .bind(about(&redacted.about_person_ids, None))
+    .bind(event.version)
+    .bind(text(texts.purpose))
+    .bind(text(texts.comment))
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Kind, outcome and times stay: that there was a contact counts.
+async fn erase(tx: &mut PgConnection, done: &CarriedOut) -> Result<(), ApplyError> {
+    sqlx::query(
+        "update entries
+         set summary = '', impression = '', note = '', erased = true,
+             next_step = next_step || '{\"purpose\": \"\", \"comment\": \"\"}'
+         where account_id = $1 and about && $2",
+    )
+    .bind(done.account_id.0)
+    .bind(done.subjects())
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// The persons, or else the company.
+fn about(people: &[PersonId], account_id: Option<AccountId>) -> Vec<String> {
+    let people = people.iter().map(|person| format!("person:{person}"));
+    let company = account_id.map(|account| format!("account:{account}"));
+    people.chain(company).collect()
 }
 
 /// One array per column: an import brings thousands of contacts, and they go in together.
@@ -108,10 +162,26 @@ struct Columns {
     note: Vec<String>,
     completes_task_id: Vec<Option<Uuid>>,
     next_step: Vec<Option<Json<Step>>>,
+    /// `unnest` would take lists of lists apart.
+    people: Vec<Json<People>>,
+    version: Vec<i64>,
+}
+
+#[derive(Debug, Serialize)]
+struct People {
+    mentioned: Vec<PersonId>,
+    about: Vec<String>,
 }
 
 impl Columns {
     fn push(&mut self, event: &Recorded, logged: Logged) {
+        let people = logged.people();
+        let company = people.is_empty().then_some(logged.account_id);
+        self.people.push(Json(People {
+            about: about(&people, company),
+            mentioned: logged.mentioned_person_ids,
+        }));
+        self.version.push(event.version);
         self.interaction_id.push(event.stream.id);
         self.account_id.push(logged.account_id.0);
         self.person_id.push(logged.person_id.map(Uuid::from));
@@ -139,11 +209,19 @@ impl Columns {
             "insert into entries (
                  interaction_id, account_id, person_id, external_id, kind, direction, outcome,
                  occurred_at, recorded_at, duration_s, author_id, summary, impression, note,
-                 completes_task_id, next_step)
-             select * from unnest(
+                 completes_task_id, next_step, version, mentioned, about)
+             select interaction_id, account_id, person_id, external_id, kind, direction, outcome,
+                    occurred_at, recorded_at, duration_s, author_id, summary, impression, note,
+                    completes_task_id, next_step, version,
+                    array(select jsonb_array_elements_text(people -> 'mentioned')::uuid),
+                    array(select jsonb_array_elements_text(people -> 'about'))
+             from unnest(
                  $1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[],
                  $8::timestamptz[], $9::timestamptz[], $10::bigint[], $11::uuid[], $12::text[],
-                 $13::text[], $14::text[], $15::uuid[], $16::jsonb[])",
+                 $13::text[], $14::text[], $15::uuid[], $16::jsonb[], $17::bigint[], $18::jsonb[])
+                 as row (interaction_id, account_id, person_id, external_id, kind, direction,
+                         outcome, occurred_at, recorded_at, duration_s, author_id, summary,
+                         impression, note, completes_task_id, next_step, version, people)",
         )
         .bind(self.interaction_id)
         .bind(self.account_id)
@@ -161,6 +239,8 @@ impl Columns {
         .bind(self.note)
         .bind(self.completes_task_id)
         .bind(self.next_step)
+        .bind(self.version)
+        .bind(self.people)
         .execute(tx)
         .await?;
         Ok(())
@@ -180,117 +260,4 @@ fn step(promised: PromisedStep) -> Step {
         purpose: text(promised.purpose),
         comment: promised.comment.into_inner().unwrap_or_default(),
     }
-}
-
-/// Sort key of a timeline.
-pub(crate) type Key = (DateTime<Utc>, Uuid);
-
-impl Entry {
-    pub(crate) fn key(&self) -> Key {
-        (self.occurred_at, self.interaction_id)
-    }
-}
-
-impl From<Entry> for contacts::Interaction {
-    fn from(entry: Entry) -> Self {
-        Self {
-            id: entry.interaction_id.to_string(),
-            external_id: entry.external_id.unwrap_or_default(),
-            account_id: entry.account_id.to_string(),
-            person_id: id_or_empty(entry.person_id),
-            kind: terms::kind_number(&entry.kind),
-            direction: terms::direction_number(&entry.direction),
-            outcome: terms::outcome_number(&entry.outcome),
-            occurred_at: Some(timestamp(entry.occurred_at)),
-            recorded_at: Some(timestamp(entry.recorded_at)),
-            duration_s: entry.duration_s,
-            author_id: entry.author_id.to_string(),
-            summary: entry.summary,
-            impression: entry.impression,
-            note: entry.note,
-            completes_task_id: id_or_empty(entry.completes_task_id),
-            next_step: entry.next_step.map(|Json(step)| contacts::NextStep {
-                due_at: step.due_at,
-                kind: step.kind,
-                person_id: id_or_empty(step.person_id),
-                purpose: step.purpose,
-                comment: step.comment,
-            }),
-        }
-    }
-}
-
-fn id_or_empty(id: Option<Uuid>) -> String {
-    id.map_or_else(String::new, |id| id.to_string())
-}
-
-/// What is asked of a timeline.
-pub(crate) struct Filter {
-    pub(crate) account_id: AccountId,
-    pub(crate) author_id: Option<StaffId>,
-    pub(crate) kind: Option<InteractionKind>,
-}
-
-/// The newest entries behind `after`, and how many pass the filter altogether. One query: it is
-/// read while somebody waits on the telephone.
-pub(crate) async fn page(
-    pool: &PgPool,
-    filter: &Filter,
-    after: Option<Key>,
-    limit: i64,
-) -> Result<(Vec<Entry>, i64), sqlx::Error> {
-    #[derive(FromRow)]
-    struct Line {
-        #[sqlx(flatten)]
-        entry: Entry,
-        total: i64,
-    }
-    // `coalesce` and not `$4 is null or`: the key stays a condition of the index under any plan.
-    let lines: Vec<Line> = sqlx::query_as(
-        "select *, (select count(*) from timeline.entries
-                    where account_id = $1 and ($2::uuid is null or author_id = $2)
-                      and ($3::text is null or kind = $3)) as total
-         from timeline.entries
-         where account_id = $1 and ($2::uuid is null or author_id = $2)
-           and ($3::text is null or kind = $3)
-           and (occurred_at, interaction_id) < (
-               coalesce($4, 'infinity'::timestamptz),
-               coalesce($5, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid))
-         order by occurred_at desc, interaction_id desc
-         limit $6",
-    )
-    .bind(filter.account_id.0)
-    .bind(filter.author_id.map(Uuid::from))
-    .bind(filter.kind.map(InteractionKind::as_str))
-    .bind(after.map(|(occurred_at, _)| occurred_at))
-    .bind(after.map(|(_, interaction_id)| interaction_id))
-    .bind(limit)
-    .fetch_all(pool)
-    .await?;
-    // Tokens are given only where more follows and nothing is ever taken away, so that only an
-    // empty timeline has an empty page.
-    let total = lines.first().map_or(0, |line| line.total);
-    Ok((lines.into_iter().map(|line| line.entry).collect(), total))
-}
-
-pub(crate) async fn find(pool: &PgPool, id: InteractionId) -> Result<Option<Entry>, sqlx::Error> {
-    sqlx::query_as("select * from timeline.entries where interaction_id = $1")
-        .bind(id.0)
-        .fetch_optional(pool)
-        .await
-}
-
-/// With whom each of these contacts took place; the unknown are left out.
-pub(crate) async fn find_accounts(
-    pool: &PgPool,
-    ids: &[Uuid],
-) -> Result<HashMap<Uuid, AccountId>, sqlx::Error> {
-    let rows: Vec<(Uuid, Uuid)> = sqlx::query_as(
-        "select interaction_id, account_id from timeline.entries where interaction_id = any($1)",
-    )
-    .bind(ids)
-    .fetch_all(pool)
-    .await?;
-    let rows = rows.into_iter();
-    Ok(rows.map(|(id, account)| (id, AccountId(account))).collect())
 }

@@ -159,6 +159,7 @@ async fn the_erased_leave_no_text_in_a_rebuilt_view() -> Result<()> {
 /// `minutes` before noon.
 fn call(author: &str, kind: InteractionKind, minutes: i64) -> interaction::Command {
     interaction::Command::Log(Box::new(LogCommand {
+        id: InteractionId::of_external(&format!("{author}/{minutes}")),
         now: noon(),
         account_id: vector(),
         person_id: Some(PersonId::of_external("p-1")),
@@ -173,6 +174,7 @@ fn call(author: &str, kind: InteractionKind, minutes: i64) -> interaction::Comma
         summary: format!("{minutes} минут назад"),
         impression: String::new(),
         note: String::new(),
+        mentioned: Vec::new(),
         completes: None,
         next_step: Some(NextStep {
             due_at: Deadline::parse("2026-03-16T11:00:00+03:00").unwrap(),
@@ -235,6 +237,115 @@ async fn a_timeline_is_paged_from_the_newest_on() -> Result<()> {
     }
     let known = timeline_view::find(pool, InteractionId::of_external("4")).await?;
     assert_eq!(known.map(|entry| entry.duration_s), Some(380));
+    Ok(())
+}
+
+/// Every row of a table, in one order.
+async fn rows(bench: &Bench, table: &'static str) -> Result<Vec<String>> {
+    let query = format!("select to_jsonb(t)::text from {table} t order by 1");
+    let rows = sqlx::query_scalar(sqlx::AssertSqlSafe(query));
+    Ok(rows.fetch_all(&bench.database.pool).await?)
+}
+
+async fn apply_behind(bench: &Bench, position: i64) -> Result<()> {
+    let mut events = bench.log.read(position, 1_000).await?;
+    bench.log.open_personal(&mut events).await?;
+    bench.apply(PersonsView, "contacts", &events).await?;
+    bench.apply(TimelineView, "contacts", &events).await
+}
+
+/// With `p-1`, who is erased, and others.
+fn talk(
+    id: &str,
+    with: Option<&str>,
+    of: &[&str],
+    step_with: Option<&str>,
+) -> interaction::Command {
+    let interaction::Command::Log(mut log) = call("s-11", InteractionKind::Call, 10) else {
+        unreachable!("a call is logged");
+    };
+    log.id = InteractionId::of_external(id);
+    log.person_id = with.map(PersonId::of_external);
+    log.mentioned = of.iter().map(|id| PersonId::of_external(id)).collect();
+    if let Some(step) = &mut log.next_step {
+        step.person_id = step_with.map(PersonId::of_external);
+    }
+    log.summary = format!("слова {id}");
+    interaction::Command::Log(log)
+}
+
+#[tokio::test]
+async fn an_erased_view_is_what_a_rebuild_makes() -> Result<()> {
+    let bench = Bench::new().await?;
+    for (id, name) in [("p-1", "Ильин"), ("p-2", "Соколова")] {
+        bench
+            .execute::<Person>(PersonId::of_external(id).0, person(id, name))
+            .await?;
+    }
+    for (id, with, of, step_with) in [
+        ("with", Some("p-1"), &[][..], None),
+        ("promised", None, &[], Some("p-1")),
+        ("mentioned", Some("p-2"), &["p-1"], None),
+        ("other", Some("p-2"), &[], None),
+        ("company", None, &[], None),
+    ] {
+        let command = talk(id, with, of, step_with);
+        let id = InteractionId::of_external(id);
+        bench.execute::<Interaction>(id.0, command).await?;
+    }
+    apply_behind(&bench, 0).await?;
+    let seen = *bench.log.head().borrow();
+    assert!(
+        rows(&bench, "persons.persons")
+            .await?
+            .concat()
+            .contains("Ильин")
+    );
+
+    let erased = PersonId::of_external("p-1");
+    let subjects = vec![Subject::new("person", erased.0)];
+    let destroyed = bench.log.erase(&subjects, noon()).await?;
+    let done = kit::erasure::CarriedOut {
+        account_id: vector(),
+        subjects,
+        keys: destroyed.keys,
+        texts: destroyed.texts,
+    };
+    bench
+        .log
+        .execute::<kit::erasure::Erasure>(&context(), erased.0, done)
+        .await?;
+    apply_behind(&bench, seen).await?;
+    let tables = ["persons.persons", "timeline.entries"];
+    let live = [
+        rows(&bench, tables[0]).await?,
+        rows(&bench, tables[1]).await?,
+    ];
+    let left = live.concat().concat();
+    for (word, there) in [
+        ("Ильин", false),
+        ("слова with", false),
+        ("слова promised", false),
+        ("слова mentioned", false),
+        ("слова other", true),
+        ("слова company", true),
+        ("Соколова", true),
+    ] {
+        assert_eq!(left.contains(word), there, "{word}");
+    }
+    assert_eq!(left.matches("\"erased\": true").count(), 4);
+
+    sqlx::raw_sql("drop schema persons cascade; drop schema timeline cascade")
+        .execute(&bench.database.pool)
+        .await?;
+    apply_behind(&bench, 0).await?;
+    assert_eq!(
+        [
+            rows(&bench, tables[0]).await?,
+            rows(&bench, tables[1]).await?
+        ],
+        live
+    );
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod clock;
 pub(crate) mod doctor;
 pub(crate) mod import;
+pub(crate) mod keys;
 pub(crate) mod log;
 pub(crate) mod migrate;
 pub(crate) mod parked;

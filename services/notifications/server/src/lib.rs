@@ -12,7 +12,7 @@ mod task_reminders;
 mod watch;
 
 use api::notifications::reminders_service_server::RemindersServiceServer;
-use kit::{Mounted, Node, Service, StartError};
+use kit::{Mounted, Node, Service, StartError, erasure::Erasures};
 
 use crate::{
     doorbell::Doorbell, reminders_service::Reminders, schedule_view::ScheduleView,
@@ -27,6 +27,7 @@ pub async fn start(node: &Node) -> Result<Mounted, StartError> {
     let service = Service::open(node, "notifications", &MIGRATOR).await?;
     service.project(ScheduleView).await?;
     service.project(TaskChanges).await?;
+    service.react(Erasures::new(&service));
     service.react(TaskReminders {
         service: service.clone(),
     });

@@ -453,8 +453,9 @@ fn valid(violations: Vec<Violation>) -> Result<(), Rejection> {
     }
 }
 
+/// What was said before it was erased was said.
 fn text(comment: &Personal<String>) -> &str {
-    comment.get().map_or("", String::as_str)
+    comment.get().map_or("…", String::as_str)
 }
 
 #[cfg(test)]

@@ -9,11 +9,11 @@ use api::{
 };
 use chrono::{DateTime, SubsecRound, Utc};
 use es::{Aggregate, Personal, Rejection as _, Violation};
-use es_postgres::ExecuteError;
+use es_postgres::{ExecuteError, LogError};
 use kit::{AppError, Ctx, Service, Snapshot, Violations};
 use planning_domain::{
     Task,
-    task::{Command, Created, Rejection, State, import_faults},
+    task::{Command, Created, State, import_faults},
 };
 use uuid::Uuid;
 use vocabulary::{AccountId, Deadline, StaffId, TaskId, normalise, parse_instant};
@@ -98,13 +98,8 @@ struct Ready {
     command: Command,
 }
 
-/// Why a row is not taken: what is wrong, under one stable tag.
-struct Refused {
-    violations: Vec<Violation>,
-    reason: &'static str,
-}
-
-type Row = (i64, Result<Ready, Refused>);
+/// What is to be recorded, or everything that is wrong.
+type Row = (i64, Result<Ready, Vec<Violation>>);
 
 /// What the rows of one batch are checked against.
 struct Reader<'a> {
@@ -114,7 +109,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn read(&self, row: &TaskRow) -> Result<Ready, Refused> {
+    fn read(&self, row: &TaskRow) -> Result<Ready, Vec<Violation>> {
         let ctx = self.ctx;
         let mut v = Violations::new();
         let external_id = v.required_line("external_id", &row.external_id, MAX_EXTERNAL_ID);
@@ -133,16 +128,14 @@ impl Reader<'_> {
             (kind, due_at, assignee_active, v.is_empty())
         else {
             let faults = import_faults(assignee_active, &comment, created_at, completed_at);
-            return Err(invalid(v.into_inner().into_iter().chain(faults).collect()));
+            return Err(v.into_inner().into_iter().chain(faults).collect());
         };
         if !self.directory.may_plan_for(&ctx.principal, assignee_id) {
-            return Err(Refused {
-                violations: vec![Violation::new(
-                    "assignee",
-                    "may not plan for this member of staff",
-                )],
-                reason: "MAY_NOT_PLAN_FOR",
-            });
+            return Err(vec![Violation::because(
+                "MAY_NOT_PLAN_FOR",
+                "assignee",
+                "may not plan for this member of staff",
+            )]);
         }
         Ok(Ready {
             id: TaskId::of_external(&external_id),
@@ -155,7 +148,7 @@ impl Reader<'_> {
                     assigned_by: ctx.staff(),
                     kind,
                     due_at,
-                    comment: Personal::new(subject(account_id, assignee_id), comment),
+                    comment: Personal::new(subject(None, account_id, assignee_id), comment),
                     purpose: None,
                     origin_interaction_id: None,
                     created_at,
@@ -247,7 +240,11 @@ async fn record(
             }
             Ok(outcome) => position = position.max(outcome.position),
             Err(ExecuteError::Rejected(rejection)) => {
-                *result = rejected(result.row, against_the_rules(&rejection));
+                *result = rejected(result.row, rejection.violations());
+            }
+            Err(ExecuteError::Log(LogError::Erased { .. })) => {
+                let violation = Violation::because("SUBJECT_ERASED", "account", "was erased");
+                *result = rejected(result.row, vec![violation]);
             }
             // Not the row's fault: the caller sends the batch again.
             Err(error) => return Err(error.into()),
@@ -275,21 +272,10 @@ async fn foresee(service: &Service, rows: Vec<Row>) -> Result<(Vec<RowResult>, i
                 known.insert(ready.id.0);
                 accepted(number, Outcome::Created, ready.id.0)
             }
-            Err(rejection) => rejected(number, against_the_rules(&rejection)),
+            Err(rejection) => rejected(number, rejection.violations()),
         },
     });
     Ok((results.collect(), *service.log.head().borrow()))
-}
-
-fn against_the_rules(rejection: &Rejection) -> Refused {
-    invalid(rejection.violations())
-}
-
-fn invalid(violations: Vec<Violation>) -> Refused {
-    Refused {
-        violations,
-        reason: "INVALID",
-    }
 }
 
 fn accepted(row: i64, outcome: Outcome, id: Uuid) -> RowResult {
@@ -301,15 +287,12 @@ fn accepted(row: i64, outcome: Outcome, id: Uuid) -> RowResult {
     }
 }
 
-fn rejected(row: i64, refused: Refused) -> RowResult {
-    let violations = refused
-        .violations
-        .into_iter()
-        .map(|violation| RowViolation {
-            field: column(violation.field),
-            description: kit::in_words(violation.description, refused.reason),
-            reason: refused.reason.to_owned(),
-        });
+fn rejected(row: i64, violations: Vec<Violation>) -> RowResult {
+    let violations = violations.into_iter().map(|violation| RowViolation {
+        field: column(violation.field),
+        description: kit::in_words(violation.description, violation.reason),
+        reason: violation.reason.to_owned(),
+    });
     RowResult {
         row,
         outcome: Outcome::Rejected.into(),

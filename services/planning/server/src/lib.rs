@@ -15,7 +15,7 @@ mod tasks_view;
 mod terms;
 
 use api::planning::planning_service_server::PlanningServiceServer;
-use kit::{Mounted, Node, Service, StartError};
+use kit::{Mounted, Node, Service, StartError, erasure::Erasures};
 use sqlx::migrate::Migrator;
 
 use crate::{
@@ -30,6 +30,7 @@ pub async fn start(node: &Node) -> Result<Mounted, StartError> {
     service.project(TasksView).await?;
     service.react(NextSteps::new(service.clone()));
     service.react(HandOver::new(service.clone()));
+    service.react(Erasures::new(&service));
     let planning = PlanningServiceServer::new(Planning::new(service.clone()));
     Ok(Mounted::new(&service).add(planning))
 }

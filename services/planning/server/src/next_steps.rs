@@ -79,7 +79,8 @@ impl Reaction for NextSteps {
             kill_point!("next_steps.task_completed");
         }
         if logged.next_step.is_some() {
-            // On the bus the comment is sealed; contacts opens it as long as there is a key.
+            // On the bus the comment is sealed; contacts opens it as long as there is a key. What is
+            // erased by now makes a task without words.
             let opened = self.service.opened_event(source, event.position).await?;
             logged = opened.fields()?;
         }

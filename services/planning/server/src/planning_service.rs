@@ -18,8 +18,7 @@ use planning_domain::{
     },
 };
 use tonic::{Request, Response, Status};
-use uuid::Uuid;
-use vocabulary::{AccountId, StaffId, TaskId};
+use vocabulary::{AccountId, PersonId, StaffId, TaskId};
 
 use crate::{forgotten, import, questions, terms};
 
@@ -175,7 +174,7 @@ impl Planning {
         };
         self.may_plan_for(ctx, assignee_id)?;
 
-        let subject = subject(account_id, assignee_id);
+        let subject = subject(person_id, account_id, assignee_id);
         let task = Created {
             external_id: None,
             account_id,
@@ -347,12 +346,18 @@ impl Planning {
     }
 }
 
-/// Whose key the words of a task are under.
-pub(crate) fn subject(account_id: Option<AccountId>, assignee_id: StaffId) -> Subject {
-    account_id.map_or_else(
-        || Subject::new("staff", Uuid::from(assignee_id)),
-        |id| Subject::new("account", Uuid::from(id)),
-    )
+/// Whose key the words of a task are under: the person's they are about, else the company's, else
+/// that of whose task it is.
+pub(crate) fn subject(
+    person_id: Option<PersonId>,
+    account_id: Option<AccountId>,
+    assignee_id: StaffId,
+) -> Subject {
+    match (person_id, account_id) {
+        (Some(person), _) => Subject::new("person", person.0),
+        (None, Some(account)) => Subject::new("account", account.0),
+        (None, None) => Subject::new("staff", assignee_id.0),
+    }
 }
 
 /// What cannot be read together with what is against the rules, in one answer.

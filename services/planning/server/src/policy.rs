@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use es::{Actor, Recorded};
-use es_postgres::{CommandContext, ExecuteError, projection::ApplyError};
+use es_postgres::{CommandContext, ExecuteError, LogError, projection::ApplyError};
 use planning_domain::task::Rejection;
 use vocabulary::StaffId;
 
@@ -35,6 +35,10 @@ pub(crate) fn settled<T>(
     match outcome {
         Ok(outcome) => Ok(Ok(outcome)),
         Err(ExecuteError::Rejected(rejection)) => Ok(Err(rejection)),
+        // Read a moment before the erasure: read again, it comes without the words.
+        Err(ExecuteError::Log(error @ LogError::Erased { .. })) => {
+            Err(ApplyError::Transient(error.to_string()))
+        }
         Err(ExecuteError::Log(error)) => Err(error.into()),
         // A version conflict is over in a moment; the others cannot happen to a derived id.
         Err(error @ ExecuteError::Stale { .. }) => Err(ApplyError::Transient(error.to_string())),

@@ -253,5 +253,6 @@ fn answer(row: Row, now: DateTime<Utc>) -> planning::Task {
         close_reason: row.close_reason.unwrap_or_default(),
         version: row.version,
         origin_interaction_id: id(row.origin_interaction_id),
+        erased: row.erased,
     }
 }

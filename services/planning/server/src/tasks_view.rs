@@ -6,11 +6,12 @@
 
 mod queries;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
-use es::{Aggregate, Recorded};
+use es::{Aggregate, Recorded, Subject};
 use es_postgres::projection::{ApplyError, Projection};
+use kit::erasure::CarriedOut;
 use planning_domain::{
     Task,
     task::{Created, Event, Standing},
@@ -26,7 +27,7 @@ pub(crate) struct TasksView;
 impl Projection for TasksView {
     const NAME: &'static str = "tasks";
     const SOURCES: &'static [&'static str] = &["planning"];
-    const BY_STREAM: bool = true;
+    // Not by stream: an erasure has one of its own and takes texts out of the others.
     const SCHEMA: &'static str = "
         create table if not exists tasks (
             id uuid primary key,
@@ -39,8 +40,21 @@ impl Projection for TasksView {
             purpose text,
             first_due_text text not null,
             origin_interaction_id uuid,
-            created_at timestamptz not null
+            created_at timestamptz not null,
+            about text[] not null default '{}',   -- whom comment and purpose are about
+            erased boolean not null default false
         );
+        -- A view from before texts could be erased.
+        set local statement_timeout = 0;
+        alter table tasks
+            add column if not exists about text[] not null default '{}',
+            add column if not exists erased boolean not null default false;
+        update tasks set about = case
+                when origin_interaction_id is not null and person_id is not null
+                then array['person:' || person_id]
+                else array_remove(array['account:' || account_id, 'person:' || person_id], null)
+            end
+            where about = '{}' and (account_id is not null or person_id is not null);
         create table if not exists states (
             task_id uuid not null,
             version bigint not null,
@@ -74,11 +88,17 @@ impl Projection for TasksView {
         events: &[Recorded],
     ) -> Result<(), ApplyError> {
         let mut changes = Changes::new(current_in_tx(tx, events).await?);
-        let of_tasks = |recorded: &&Recorded| recorded.stream.category == Task::CATEGORY;
-        for recorded in events.iter().filter(of_tasks) {
-            changes.note(recorded, recorded.decode::<Task>()?)?;
+        let mut erased = Vec::new();
+        for recorded in events {
+            if recorded.stream.category == Task::CATEGORY {
+                changes.note(recorded, recorded.decode::<Task>()?)?;
+            } else if let Some(done) = CarriedOut::read(recorded)? {
+                erased.extend(done.subjects());
+            }
         }
-        changes.write_in_tx(tx).await
+        changes.write_in_tx(tx).await?;
+        // Last: what was planned after the erasure came without words.
+        erase_in_tx(tx, erased).await
     }
 }
 
@@ -163,6 +183,18 @@ impl Revision {
     }
 }
 
+/// That there was a promise counts.
+async fn erase_in_tx(tx: &mut PgConnection, subjects: Vec<String>) -> Result<(), ApplyError> {
+    if subjects.is_empty() {
+        return Ok(());
+    }
+    sqlx::query("update tasks set comment = null, purpose = null, erased = true where about && $1")
+        .bind(subjects)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
 /// The stored present of every task that `events` speak of.
 async fn current_in_tx(
     tx: &mut PgConnection,
@@ -241,10 +273,16 @@ async fn insert_tasks_in_tx(
     }
     sqlx::query(
         "insert into tasks (id, external_id, account_id, person_id, assigned_by, kind, comment,
-                            purpose, first_due_text, origin_interaction_id, created_at)
-         select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::uuid[],
-                              $6::text[], $7::text[], $8::text[], $9::text[], $10::uuid[],
-                              $11::timestamptz[])",
+                            purpose, first_due_text, origin_interaction_id, created_at, erased,
+                            about)
+         select id, external_id, account_id, person_id, assigned_by, kind, comment, purpose,
+                first_due_text, origin_interaction_id, created_at, erased,
+                string_to_array(about, ';')
+         from unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[],
+                     $7::text[], $8::text[], $9::text[], $10::uuid[], $11::timestamptz[],
+                     $12::boolean[], $13::text[])
+              as row (id, external_id, account_id, person_id, assigned_by, kind, comment, purpose,
+                      first_due_text, origin_interaction_id, created_at, erased, about)",
     )
     .bind(column(tasks, |(id, _)| *id))
     .bind(column(tasks, |(_, task)| task.external_id.clone()))
@@ -263,9 +301,19 @@ async fn insert_tasks_in_tx(
         task.origin_interaction_id.map(Uuid::from)
     }))
     .bind(column(tasks, |(_, task)| task.created_at))
+    .bind(column(tasks, |(_, task)| task.comment.get().is_none()))
+    .bind(column(tasks, |(_, task)| about(task)))
     .execute(tx)
     .await?;
     Ok(())
+}
+
+/// Everybody whom the words of a task are about, joined because `unnest` takes lists of lists apart.
+fn about(task: &Created) -> String {
+    let named = task.person_id.map(|id| Subject::new("person", id.0));
+    let about: BTreeSet<_> = task.comment.subject().about().chain(named).collect();
+    let about: Vec<_> = about.iter().map(Subject::as_str).collect();
+    about.join(";")
 }
 
 /// Ends the stored rows that have a successor now.

@@ -323,6 +323,129 @@ fn an_erased_card_can_still_be_worked_with() {
         })]);
 }
 
+fn phone(text: &str) -> PhoneNumber {
+    PhoneNumber::parse(text).unwrap()
+}
+
+fn forget(text: &str) -> Command {
+    let phones = vec![phone(text)];
+    let emails = Vec::new();
+    Command::Forget {
+        id: id(),
+        points: Points { phones, emails },
+    }
+}
+
+fn phones(subject: &Subject, texts: &[&str]) -> Personal<Vec<PhoneNumber>> {
+    let phones = texts.iter().map(|text| phone(text)).collect();
+    Personal::new(subject.clone(), phones)
+}
+
+#[test]
+fn what_is_forgotten_goes_out_of_the_history_of_a_card_too() {
+    let (first, second) = (card::subject(id()), card::subject(id()).renewed());
+    let changed = Event::DetailsChanged(Details {
+        phones: Some(phones(&first, &["+7 900 000-01-16", "+7 900 000-01-17"])),
+        ..Details::default()
+    });
+    let history = || [registered(None), changed.clone()];
+    let sealed_with = |phones| {
+        Event::CardSealedAnew(CardSealedAnew {
+            details: Details {
+                name: Some(Personal::new(second.clone(), vector().name)),
+                phones,
+                ..Details::default()
+            },
+            supersedes: first.clone(),
+        })
+    };
+    // Now on the card, and not any more.
+    let now = sealed_with(Some(phones(&second, &["+7 900 000-01-17"])));
+    given::<Account>(history())
+        .when(forget("8 900 000-01-16"))
+        .then([now.clone()]);
+    let before = sealed_with(Some(phones(
+        &second,
+        &["+7 900 000-01-16", "+7 900 000-01-17"],
+    )));
+    given::<Account>(history())
+        .when(forget("8 900 000-01-15"))
+        .then([before]);
+    given::<Account>(history())
+        .when(forget("8 900 000-01-18"))
+        .then_nothing();
+
+    // What comes later is under the new key.
+    let change = |number| Command::ChangeDetails {
+        id: id(),
+        changes: Changes {
+            phones: Some(vec![phone(number)]),
+            ..Changes::default()
+        },
+    };
+    given::<Account>(history().into_iter().chain([now]))
+        .when(change("+7 900 000-01-19"))
+        .then([Event::DetailsChanged(Details {
+            phones: Some(phones(&second, &["+7 900 000-01-19"])),
+            ..Details::default()
+        })]);
+}
+
+#[test]
+fn a_card_that_lost_its_only_phone_can_still_be_changed() {
+    let second = card::subject(id()).renewed();
+    let sealed = Event::CardSealedAnew(CardSealedAnew {
+        details: Details {
+            name: Some(Personal::new(second.clone(), vector().name)),
+            phones: Some(Personal::Erased { subject: second }),
+            ..Details::default()
+        },
+        supersedes: card::subject(id()),
+    });
+    given::<Account>([registered(None)])
+        .when(forget("8 900 000-01-15"))
+        .then([sealed.clone()]);
+    given::<Account>([registered(None), sealed])
+        .when(Command::ChangeDetails {
+            id: id(),
+            changes: Changes {
+                city: Some("Чебаркуль".to_owned()),
+                ..Changes::default()
+            },
+        })
+        .then([Event::DetailsChanged(Details {
+            city: Some("Чебаркуль".to_owned()),
+            ..Details::default()
+        })]);
+}
+
+#[test]
+fn a_company_that_was_a_person_is_forgotten_once() {
+    let erase = |stop: &str| Command::Erase {
+        stop_list: vec![stop.to_owned()],
+    };
+    let erased = Event::Erased(Erased {
+        stop_list: vec!["ab".to_owned()],
+    });
+    given::<Account>([registered(Some(owner("s-11")))])
+        .when(erase("ab"))
+        .then([erased.clone()]);
+    let after = || [registered(Some(owner("s-11"))), erased.clone()];
+    given::<Account>(after()).when(erase("cd")).then_nothing();
+    given::<Account>(after())
+        .when(forget("8 900 000-01-15"))
+        .then_nothing();
+    given::<Account>(after())
+        .when(Command::ChangeDetails {
+            id: id(),
+            changes: Changes::default(),
+        })
+        .then_rejected(Rejection::Erased);
+    given::<Account>(after())
+        .when(transfer_to("s-12", None))
+        .then([transferred("s-11", "s-12")]);
+}
+
 #[test]
 fn business_time_is_that_of_the_fact() {
     assert_eq!(

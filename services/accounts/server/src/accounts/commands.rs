@@ -47,6 +47,9 @@ pub(super) async fn register_prospect(
     let card = cards::card(&mut v, req.card.unwrap_or_default());
     let named = v.optional_id("owner_id", &req.owner_id);
     let owner = owners::candidate(service, &mut v, "owner_id", named).await?;
+    let stopped = service.stopped(&card.phones, &card.emails).await?;
+    stopped.phones(&mut v, "card.phones", &card.phones);
+    stopped.emails(&mut v, "card.emails", &card.emails);
     v.finish()?;
     if let Some(owner) = owner {
         owners::check_may_give(service, ctx, owner)?;
@@ -94,6 +97,11 @@ pub(super) async fn change_details(
     if req.expected_version < 0 {
         v.add("expected_version", "must not be negative");
     }
+    let phones = changes.phones.as_deref().unwrap_or_default();
+    let emails = changes.emails.as_deref().unwrap_or_default();
+    let stopped = service.stopped(phones, emails).await?;
+    stopped.phones(&mut v, "phones", phones);
+    stopped.emails(&mut v, "emails", emails);
     let id = checked(v, id)?;
     check_visible(service, &ctx, id).await?;
     let ctx = ctx.expecting(req.expected_version);

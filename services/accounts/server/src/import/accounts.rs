@@ -30,11 +30,9 @@ pub(crate) async fn run(
     caught_up(service).await?;
     let directory = service.directory.snapshot();
     let numbers: Vec<_> = req.rows.iter().map(|row| row.row).collect();
-    let rows: Vec<_> = req
-        .rows
-        .into_iter()
-        .map(|row| read(ctx, &directory, row))
-        .collect();
+    let rows = req.rows.into_iter();
+    let read: Vec<_> = rows.map(|row| read(ctx, &directory, row)).collect();
+    let rows = unless_stopped(service, read).await?;
     let mut fates = Vec::with_capacity(rows.len());
     let mut commands = Vec::new();
     let mut seen = Seen::load(service, &rows).await?;
@@ -83,7 +81,27 @@ fn after_refusal(fate: &Fate, error: ExecuteError<Rejection>) -> Result<Fate, Ap
     }
 }
 
-fn read(ctx: &Ctx, directory: &Snapshot, row: AccountRow) -> Result<Registration, Fate> {
+/// The rows that can be taken. Telephones and addresses of all of them are looked up at once.
+async fn unless_stopped(
+    service: &Service,
+    rows: Vec<(Violations, Registration)>,
+) -> Result<Vec<Result<Registration, Fate>>, AppError> {
+    let cards = || rows.iter().map(|(_, registration)| &registration.card);
+    let (phones, emails) = (
+        cards().flat_map(|c| &c.phones),
+        cards().flat_map(|c| &c.emails),
+    );
+    let stopped = service.stopped(phones, emails).await?;
+    let rows = rows.into_iter().map(|(mut v, registration)| {
+        stopped.phones(&mut v, "phone", &registration.card.phones);
+        stopped.emails(&mut v, "email", &registration.card.emails);
+        row_of(v, Some(registration))
+    });
+    Ok(rows.collect())
+}
+
+/// What a row says, and everything that is wrong with it.
+fn read(ctx: &Ctx, directory: &Snapshot, row: AccountRow) -> (Violations, Registration) {
     let mut v = Violations::new();
     let external_id = v.required_line("external_id", &row.external_id, MAX_ID);
     let card = card(&mut v, &row.card.unwrap_or_default());
@@ -96,7 +114,7 @@ fn read(ctx: &Ctx, directory: &Snapshot, row: AccountRow) -> Result<Registration
         owner: owner.map(|id| owners::owner_in(directory, id, registered_at)),
         registered_at,
     };
-    row_of(v, Some(registration))
+    (v, registration)
 }
 
 fn card(v: &mut Violations, card: &api::accounts::Card) -> Card {

@@ -7,7 +7,7 @@ pub(crate) mod staff;
 
 use api::common::{self, RowResult, row_result::Outcome};
 use es::{Rejection, Violation};
-use es_postgres::ExecuteError;
+use es_postgres::{ExecuteError, LogError};
 use kit::{AppError, Violations};
 use uuid::Uuid;
 
@@ -43,7 +43,7 @@ impl Fate {
     fn rejected(violations: Vec<Violation>) -> Self {
         let faults = violations
             .into_iter()
-            .map(|violation| fault(violation.field, violation.description, "INVALID"));
+            .map(|violation| fault(violation.field, violation.description, violation.reason));
         Self::Rejected(faults.collect())
     }
 
@@ -83,6 +83,9 @@ fn refusal<R: Rejection>(error: ExecuteError<R>, taken: &str) -> Result<Fate, Ap
             Ok(Fate::refused("", rejection.to_string(), rejection.reason()))
         }
         ExecuteError::Taken { .. } => Ok(Fate::refused(taken, "is used already", "TAKEN")),
+        ExecuteError::Log(LogError::Erased { .. }) => {
+            Ok(Fate::refused(taken, "was erased", "SUBJECT_ERASED"))
+        }
         // Something else than this row: what is recorded is recorded, a repetition does the rest.
         error @ (ExecuteError::Stale { .. }
         | ExecuteError::RequestIdReused

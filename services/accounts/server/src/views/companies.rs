@@ -59,8 +59,10 @@ impl Projection for Companies {
             source text not null,
             owner_id uuid,
             registered_at timestamptz not null,
-            version bigint not null
+            version bigint not null,
+            erased boolean not null default false
         );
+        alter table companies add column if not exists erased boolean not null default false;
         create index if not exists companies_by_name on companies (name_sort, account_id);
         create index if not exists companies_of_owner on companies (owner_id, name_sort, account_id);
         create index if not exists companies_of_city on companies (city_folded);
@@ -128,7 +130,10 @@ impl Projection for Companies {
                     cancelled: false,
                 }),
                 Event::OrderCancelled(order) => cancelled.push(order.order_id.0),
-                Event::ProspectRegistered(_) | Event::DetailsChanged(_) => {
+                Event::ProspectRegistered(_)
+                | Event::DetailsChanged(_)
+                | Event::CardSealedAnew(_)
+                | Event::Erased(_) => {
                     rephoned.insert(id);
                 }
                 Event::OwnerAssigned(_)
@@ -315,6 +320,31 @@ pub(crate) async fn holders(
         .into_iter()
         .map(|(number, account_id, owner_id)| (number, holder(account_id, owner_id)))
         .collect())
+}
+
+/// Where a company can be reached, as it is on its card.
+#[derive(Debug, sqlx::FromRow)]
+pub(crate) struct Reachable {
+    pub(crate) account_id: Uuid,
+    pub(crate) phones: Vec<String>,
+    pub(crate) emails: Vec<String>,
+}
+
+/// All companies, a page at a time, in the order of their ids.
+pub(crate) async fn reachable(
+    pool: &PgPool,
+    after: Option<Uuid>,
+    limit: i64,
+) -> Result<Vec<Reachable>, sqlx::Error> {
+    sqlx::query_as(
+        "select account_id, phones, emails from companies.companies
+         where account_id > coalesce($1, '00000000-0000-0000-0000-000000000000'::uuid)
+         order by account_id limit $2",
+    )
+    .bind(after)
+    .bind(limit)
+    .fetch_all(pool)
+    .await
 }
 
 /// Which companies have this phone, with or without an extension.

@@ -90,6 +90,8 @@ fn change(event: &Event) -> (bool, Option<StaffId>) {
         Event::OwnershipTransferred(transferred) => (true, Some(transferred.to_owner_id)),
         Event::ReturnedToPool(_) => (true, None),
         Event::DetailsChanged(_)
+        | Event::CardSealedAnew(_)
+        | Event::Erased(_)
         | Event::OrderRegistered(_)
         | Event::ConvertedToClient(_)
         | Event::OrderCancelled(_) => (false, None),

@@ -1,20 +1,21 @@
 use chrono::{DateTime, TimeZone, Utc};
 use contacts_domain::{
-    Interaction, Person,
-    interaction::{self, CompletedTask, Log},
+    DataSubject, Interaction, Person,
+    data_subject::{self, ErasureRequested},
+    interaction::{self, CompletedTask, Log, Redact},
     person::{self, Add, ChangeDetails},
 };
-use es::{Aggregate, Encoded, Personal, decode, encode, personal};
+use es::{Aggregate, Encoded, decode, encode, personal};
 use proptest::{
     collection::vec,
     option,
-    prelude::{Strategy, any, proptest},
+    prelude::{Strategy, any, prop_oneof, proptest},
     sample::select,
 };
 use uuid::Uuid;
 use vocabulary::{
-    AccountId, Deadline, Direction, Email, GroupId, InteractionKind, NextStep, Outcome, PersonId,
-    PhoneNumber, StaffId, TaskId, TaskKind,
+    AccountId, Deadline, Direction, Email, ErasureGround, GroupId, InteractionId, InteractionKind,
+    NextStep, Outcome, PersonId, PhoneNumber, StaffId, TaskId, TaskKind,
 };
 
 /// Few ids, so that they meet again.
@@ -86,7 +87,7 @@ fn person_commands() -> impl Strategy<Value = person::Command> {
                 emails,
             })
         });
-    proptest::prop_oneof![add, change]
+    prop_oneof![add, change]
 }
 
 fn next_steps() -> impl Strategy<Value = NextStep> {
@@ -107,12 +108,59 @@ fn next_steps() -> impl Strategy<Value = NextStep> {
 }
 
 fn interaction_commands() -> impl Strategy<Value = interaction::Command> {
+    prop_oneof![log_commands(), redact_commands()]
+}
+
+fn redact_commands() -> impl Strategy<Value = interaction::Command> {
+    (
+        ids(),
+        vec(ids(), 0..3),
+        [text(), text(), text(), text(), text()],
+    )
+        .prop_map(
+            |(id, about, [summary, impression, note, purpose, comment])| {
+                interaction::Command::Redact(Box::new(Redact {
+                    id: InteractionId(id),
+                    about: about.into_iter().map(PersonId).collect(),
+                    summary,
+                    impression,
+                    note,
+                    purpose,
+                    comment,
+                }))
+            },
+        )
+}
+
+fn data_subject_commands() -> impl Strategy<Value = data_subject::Command> {
+    let request = (ids(), any::<bool>(), select(ErasureGround::ALL), ids()).prop_map(
+        |(account_id, with_account, ground, by)| {
+            data_subject::Command::Request(ErasureRequested {
+                account_id: AccountId(account_id),
+                with_account,
+                ground,
+                requested_by: StaffId(by),
+            })
+        },
+    );
+    let confirm = (ids(), ids(), vec(text(), 0..3)).prop_map(|(id, by, stop_list)| {
+        data_subject::Command::Confirm {
+            id: PersonId(id),
+            by: StaffId(by),
+            stop_list,
+        }
+    });
+    prop_oneof![request, confirm]
+}
+
+fn log_commands() -> impl Strategy<Value = interaction::Command> {
     let who = (
         ids(),
         option::of(ids()),
         option::of(text()),
         ids(),
         option::of(ids()),
+        vec(ids(), 0..3),
     );
     let what = (
         select(InteractionKind::ALL),
@@ -123,11 +171,12 @@ fn interaction_commands() -> impl Strategy<Value = interaction::Command> {
     let when = (instant(), instant(), any::<i64>());
     let then = (option::of((ids(), any::<bool>())), option::of(next_steps()));
     (who, what, when, then).prop_map(|(who, what, when, then)| {
-        let (account_id, person_id, external_id, author_id, group_id) = who;
+        let (account_id, person_id, external_id, author_id, group_id, mentioned) = who;
         let (kind, direction, outcome, (summary, impression, note)) = what;
         let (now, occurred_at, duration_s) = when;
         let (task, next_step) = then;
         interaction::Command::Log(Box::new(Log {
+            id: InteractionId(account_id),
             now,
             account_id: AccountId(account_id),
             person_id: person_id.map(PersonId),
@@ -142,6 +191,7 @@ fn interaction_commands() -> impl Strategy<Value = interaction::Command> {
             summary,
             impression,
             note,
+            mentioned: mentioned.into_iter().map(PersonId).collect(),
             completes: task.map(|(id, open)| CompletedTask {
                 id: TaskId(id),
                 open,
@@ -207,20 +257,20 @@ proptest! {
     }
 
     #[test]
+    fn data_subject(commands in vec(data_subject_commands(), 1..6)) {
+        play::<DataSubject>(commands);
+    }
+
+    #[test]
     fn no_plain_text_is_left_of_an_erased_event(commands in vec(interaction_commands(), 1..4)) {
         for command in commands {
             let decided = Interaction::decide(&interaction::State::default(), command);
             for event in decided.unwrap_or_default() {
-                let interaction::Event::Logged(logged) = erase::<Interaction>(&event);
-                let step = logged.next_step.as_ref();
-                let texts = [
-                    logged.summary.as_ref(),
-                    logged.impression.as_ref(),
-                    logged.note.as_ref(),
-                    step.and_then(|step| step.purpose.as_ref()),
-                    step.map(|step| &step.comment),
-                ];
-                assert!(texts.into_iter().flatten().all(|text| Personal::get(text).is_none()));
+                let texts = match erase::<Interaction>(&event) {
+                    interaction::Event::Redacted(redacted) => redacted.texts,
+                    interaction::Event::Logged(logged) => interaction::Texts::of(&logged),
+                };
+                assert!(texts.each().all(|text| text.get().is_none()));
             }
         }
     }

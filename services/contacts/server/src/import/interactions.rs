@@ -94,10 +94,12 @@ impl Reader<'_> {
             return None;
         }
         let (account_id, occurred_at, author_id) = (account_id?, occurred_at?, author_id?);
+        let id = InteractionId::of_external(&external_id);
         Some(Ready {
-            id: InteractionId::of_external(&external_id).0,
+            id: id.0,
             account_id,
             command: Command::Log(Box::new(Log {
+                id,
                 now: self.ctx.now,
                 account_id,
                 person_id,
@@ -112,6 +114,7 @@ impl Reader<'_> {
                 summary,
                 impression,
                 note,
+                mentioned: Vec::new(),
                 completes: None,
                 next_step: None,
             })),

@@ -89,7 +89,7 @@ fn keys(config: &Config) -> Vec<Finding> {
     let shown = folder.display();
     let what = Words::new(format!("keys in {shown}"), format!("ключи в {shown}"));
     let mut findings = Vec::new();
-    let mut needed = vec!["master.key", "signing.pem"];
+    let mut needed = vec!["master.key", "names.key", "signing.pem"];
     match Tokens::load(folder) {
         Err(error) => return vec![Finding::bad(what, Words::same(error.to_string()))],
         Ok(_) if !folder.join("master.key").exists() => findings.push(Finding::bad(
@@ -101,6 +101,16 @@ fn keys(config: &Config) -> Vec<Finding> {
                 .into(),
         )),
         Ok(_) => findings.push(Finding::good(what.clone())),
+    }
+    if !folder.join("names.key").exists() {
+        findings.push(Finding::bad(
+            what.clone(),
+            (
+                "there is no names.key: taken names and the stop list could not be found again; put it back, or run `kontakty migrate` for a new installation",
+                "нет names.key: занятые имена и стоп-лист нельзя найти снова; верните его или для новой установки выполните `kontakty migrate`",
+            )
+                .into(),
+        ));
     }
     if config.checkpoints.folder.is_some() {
         needed.push("checkpoint.pem");

@@ -98,6 +98,18 @@ fn invalid(faults: &[(&str, &str)]) -> Rejection {
 }
 
 #[test]
+fn a_promise_whose_words_are_erased_is_still_a_promise() {
+    let subject = Subject::new("account", ACCOUNT.0);
+    let task = Created {
+        comment: Personal::Erased { subject },
+        ..call()
+    };
+    given::<Task>([])
+        .when(create(task.clone()))
+        .then([Event::Created(task)]);
+}
+
+#[test]
 fn a_complete_task_is_created_once() {
     given::<Task>([]).when(create(call())).then([created()]);
     given::<Task>([created()])

@@ -31,6 +31,7 @@ pub(crate) struct Row {
     pub(crate) close_reason: Option<String>,
     pub(crate) version: i64,
     pub(crate) origin_interaction_id: Option<Uuid>,
+    pub(crate) erased: bool,
 }
 
 impl Row {
@@ -147,7 +148,7 @@ pub(crate) async fn list(
         "select t.id, t.external_id, t.account_id, t.person_id, s.assignee_id, t.assigned_by,
                 t.kind, s.due_at, s.due_text, t.first_due_text, s.moves, t.comment, t.purpose,
                 s.state, t.created_at, s.closed_at, s.close_reason, s.version,
-                t.origin_interaction_id
+                t.origin_interaction_id, t.erased
          from tasks.states s join tasks.tasks t on t.id = s.task_id",
     );
     filter.add_to(&mut sql);

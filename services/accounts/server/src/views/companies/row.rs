@@ -35,6 +35,8 @@ pub(crate) struct Company {
     pub(crate) owner_id: Option<Uuid>,
     pub(crate) registered_at: DateTime<Utc>,
     pub(crate) version: i64,
+    #[serde(default)]
+    pub(crate) erased: bool,
 }
 
 impl Company {
@@ -57,6 +59,8 @@ impl Company {
                 self.change(&registered.details);
             }
             Event::DetailsChanged(details) => self.change(details),
+            Event::CardSealedAnew(sealed) => self.change(&sealed.details),
+            Event::Erased(_) => self.erase(),
             Event::OwnerAssigned(assigned) => self.owner_id = Some(assigned.owner_id.0),
             Event::OwnershipTransferred(transferred) => {
                 self.owner_id = Some(transferred.to_owner_id.0);
@@ -98,6 +102,16 @@ impl Company {
         set(&mut self.industry, details.industry.as_ref());
         set(&mut self.project, details.project.as_ref());
         set(&mut self.source, details.source.as_ref());
+    }
+
+    /// What is left says that there was a company.
+    fn erase(&mut self) {
+        self.rename(String::new());
+        self.phones.clear();
+        self.phone_digits.clear();
+        self.emails.clear();
+        self.address.clear();
+        self.erased = true;
     }
 
     fn rename(&mut self, name: String) {
