@@ -29,11 +29,9 @@ async fn readers_of_a_restored_log_neither_skip_nor_repeat() -> anyhow::Result<(
     for promise in &lost {
         settled(&office, promise).await?;
     }
-    ensure!(
-        views(&office)?.iter().all(|view| view["position"] != 0),
-        "{:?}",
-        views(&office)?
-    );
+    // Analytics has recorded nothing.
+    let read = |view: &serde_json::Value| view["position"] != 0 || view["source"] == "analytics";
+    ensure!(views(&office)?.iter().all(read), "{:?}", views(&office)?);
 
     restore(&office.data(), &backup)?;
     let migrated = kontakty(&[

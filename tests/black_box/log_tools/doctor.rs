@@ -54,18 +54,11 @@ impl Installation {
         config += more;
         let path = self.folder.path().join("office.toml");
         fs::write(&path, config)?;
-        let output = Command::new(binary())
-            .args(["doctor", "--config", &text(&path)])
-            .env("LC_ALL", language)
-            .stdin(Stdio::null())
-            .output()?;
-        Ok((said(&output), output.status.success()))
+        ask(&["doctor", "--config", &text(&path)], language)
     }
 
     fn on_a_workstation(&self) -> anyhow::Result<(String, bool)> {
-        let nats = &self.office.nats;
-        let more = format!("[company]\nprofile = 'workstation'\n[nats]\nurl = 'nats://{nats}'\n");
-        self.examine(&more, "C.UTF-8")
+        ask(&["doctor", "--data", &text(&self.office.data())], "C.UTF-8")
     }
 
     fn in_production(&self, nats: &Nats, monitored: bool) -> anyhow::Result<(String, bool)> {
@@ -80,6 +73,15 @@ impl Installation {
         );
         self.examine(&more, "C.UTF-8")
     }
+}
+
+fn ask(arguments: &[&str], language: &str) -> anyhow::Result<(String, bool)> {
+    let output = Command::new(binary())
+        .args(arguments)
+        .env("LC_ALL", language)
+        .stdin(Stdio::null())
+        .output()?;
+    Ok((said(&output), output.status.success()))
 }
 
 /// The lines that say what is wrong.

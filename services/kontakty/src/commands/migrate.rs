@@ -35,7 +35,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         owner
     } else {
         let folder = args.data.unwrap_or_else(office::default_folder);
-        office::local_databases(&folder, &mut config)?
+        office::local_office(&folder, &mut config)?
     };
     all(&owner, &config).await?;
     println!(

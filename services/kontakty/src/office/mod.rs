@@ -125,11 +125,11 @@ async fn run(
     }
 }
 
-/// Points `config` at the databases of the office that runs on a folder, and gives their owner.
-pub(crate) fn local_databases(root: &Path, config: &mut Config) -> anyhow::Result<SecretString> {
+/// Points `config` at the office that runs on a folder, and gives the owner of its databases.
+pub(crate) fn local_office(root: &Path, config: &mut Config) -> anyhow::Result<SecretString> {
     let running = Folder::running(root).with_context(|| {
         format!(
-            "no office runs on {}: start it, or give --owner-url and --config",
+            "no office runs on {}: start it, or name an installation with --config",
             root.display()
         )
     })?;
@@ -140,6 +140,8 @@ pub(crate) fn local_databases(root: &Path, config: &mut Config) -> anyhow::Resul
         config.database.urls.insert(service, url);
     }
     config.keys.folder = keys(root);
+    config.nats.url = format!("nats://{}", running.nats).into();
+    config.company.profile = Profile::Workstation;
     let password = folder::known_secret(root, "postgres-owner")?;
     Ok(engines::owner_options(postgres, &password)
         .to_url_lossy()

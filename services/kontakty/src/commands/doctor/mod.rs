@@ -12,6 +12,7 @@ use anyhow::bail;
 use chrono::{DateTime, TimeDelta, Utc};
 use kit::{Clock, Config, Tokens, checkpoints::CheckpointSigner, config::SERVICES};
 
+use crate::office::{self, Folder, default_folder};
 use words::{Finding, Language, Words};
 
 #[derive(clap::Args)]
@@ -19,6 +20,10 @@ pub(crate) struct Args {
     /// Configuration file; the environment (`KONTAKTY__SECTION__KEY`) goes before it.
     #[arg(long, env = "KONTAKTY_CONFIG")]
     config: Option<PathBuf>,
+    /// Data folder of a local office that runs [default: where `kontakty up` keeps one, unless there
+    /// is a configuration].
+    #[arg(long, env = "KONTAKTY_DATA")]
+    data: Option<PathBuf>,
 }
 
 const WITHIN: Duration = Duration::from_secs(5);
@@ -26,15 +31,34 @@ const WITHIN: Duration = Duration::from_secs(5);
 const MOST_SKEW: TimeDelta = TimeDelta::seconds(2);
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
-    let config = Config::load(args.config.as_deref())?;
-    let mut findings = vec![Finding::good(("configuration", "настройки").into())];
+    let mut config = Config::load(args.config.as_deref())?;
+    let configured = args.config.is_some() || !config.database.urls.is_empty();
+    let local = if configured {
+        None
+    } else {
+        let running = || Some(default_folder()).filter(|folder| Folder::running(folder).is_some());
+        args.data.or_else(running)
+    };
+    let mut findings = vec![match &local {
+        Some(folder) => {
+            office::local_office(folder, &mut config)?;
+            let folder = folder.display();
+            Finding::good(Words::new(
+                format!("an office runs on {folder}"),
+                format!("офис работает на {folder}"),
+            ))
+        }
+        None => Finding::good(("configuration", "настройки").into()),
+    }];
     findings.extend(keys(&config));
     for service in SERVICES {
         findings.extend(database::examine(&config, service).await);
     }
     findings.extend(cursors::examine(&config).await);
     findings.extend(bus::examine(&config).await);
-    findings.push(port(&config));
+    if local.is_none() {
+        findings.push(port(&config));
+    }
 
     let language = Language::of_environment(|name| std::env::var(name).ok());
     let (checks, mut faults) = (findings.len(), 0);
