@@ -1,5 +1,7 @@
 //! Cards: what an office knows of companies, how they are found, loaded and taken along.
 
+use std::slice;
+
 use anyhow::{Context, ensure};
 use api::{
     accounts::{
@@ -207,7 +209,7 @@ async fn t011_t012_t014_t020_t021_what_a_card_can_hold() -> anyhow::Result<()> {
         ],
         ..ListAccountsRequest::default()
     };
-    ensure!(found(wanted.clone()).await? == [id.clone()]);
+    ensure!(found(wanted.clone()).await? == slice::from_ref(&id));
     let small = ListAccountsRequest {
         custom: vec![custom("size", Value::Choice("small".to_owned()))],
         ..wanted
@@ -217,7 +219,7 @@ async fn t011_t012_t014_t020_t021_what_a_card_can_hold() -> anyhow::Result<()> {
         custom: vec![custom("size", Value::Unknown(true))],
         ..ListAccountsRequest::default()
     };
-    ensure!(found(unknown).await? == [holding.clone()]);
+    ensure!(found(unknown).await? == slice::from_ref(&holding));
     let network = ListAccountsRequest {
         custom: vec![custom("secret", Value::Yes(true))],
         ..ListAccountsRequest::default()

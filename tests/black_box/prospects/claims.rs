@@ -116,7 +116,7 @@ async fn s10_two_managers_do_not_call_the_same_prospect() -> anyhow::Result<()> 
         .await?;
     ensure!(logged.get_ref().recorded.is_some());
     let owner = owner_becomes_known(&office, &acc_2001).await?;
-    let loser_id = if std::ptr::eq(loser, &kuznetsov) {
+    let loser_id = if std::ptr::eq(loser, &raw const kuznetsov) {
         "s-13"
     } else {
         "s-22"

@@ -2,175 +2,30 @@
 //! member of staff, else in the pool, where one at a time may claim it.
 
 mod claim;
+mod events;
 mod merge;
+mod rejection;
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use es::{Aggregate, Kind, Personal, Reservation, Subject, Violation};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use es::{Aggregate, Personal, Reservation};
 use vocabulary::{AccountId, Email, GroupId, Money, OrderId, PhoneNumber, StaffId};
 
 pub use claim::{
     Claim, ClaimExpired, ClaimGranted, ClaimNumbersChanged, ClaimReleased, ClaimRenewed, NUMBER,
 };
+pub use events::{
+    CardSealedAnew, ConvertedToClient, Erased, Event, OrderCancelled, OrderRegistered,
+    OwnerAssigned, OwnershipTransferred, ProspectRegistered, ReturnedToPool, StatusChanged,
+};
 pub use merge::{Merge, Merged, Unmerged};
+pub use rejection::Rejection;
 
 use crate::card::{Card, Changes, Details};
 
 /// Marker of the aggregate.
 pub enum Account {}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub enum Event {
-    /// A company came into the base.
-    #[serde(rename = "account.prospect_registered")]
-    ProspectRegistered(ProspectRegistered),
-    /// What is known of a company changed.
-    #[serde(rename = "account.details_changed")]
-    DetailsChanged(Details),
-    /// What was known of a company before can be read no more; this is what is known from here on.
-    #[serde(rename = "account.card_sealed_anew")]
-    CardSealedAnew(CardSealedAnew),
-    /// The personal data of a company that is a person was erased.
-    #[serde(rename = "account.erased")]
-    Erased(Erased),
-    /// The work with a company came further, or went back.
-    #[serde(rename = "account.status_changed")]
-    StatusChanged(StatusChanged),
-    /// A company came out of the pool.
-    #[serde(rename = "account.owner_assigned")]
-    OwnerAssigned(OwnerAssigned),
-    /// A company went from one owner to another.
-    #[serde(rename = "account.ownership_transferred")]
-    OwnershipTransferred(OwnershipTransferred),
-    /// A company lost its owner.
-    #[serde(rename = "account.returned_to_pool")]
-    ReturnedToPool(ReturnedToPool),
-    /// A company ordered.
-    #[serde(rename = "account.order_registered")]
-    OrderRegistered(OrderRegistered),
-    /// The first order made a prospect a client: once, for ever.
-    #[serde(rename = "account.converted_to_client")]
-    ConvertedToClient(ConvertedToClient),
-    /// An order came to nothing; the company stays a client.
-    #[serde(rename = "account.order_cancelled")]
-    OrderCancelled(OrderCancelled),
-    /// A prospect of the pool is spoken with by one member of staff alone, for a while.
-    #[serde(rename = "account.claim_granted")]
-    ClaimGranted(ClaimGranted),
-    /// The holder of a claim has more time.
-    #[serde(rename = "account.claim_renewed")]
-    ClaimRenewed(ClaimRenewed),
-    /// The card of a claimed prospect has other telephones.
-    #[serde(rename = "account.claim_numbers_changed")]
-    ClaimNumbersChanged(ClaimNumbersChanged),
-    /// A claim was given up before its time.
-    #[serde(rename = "account.claim_released")]
-    ClaimReleased(ClaimReleased),
-    /// The time of a claim is over.
-    #[serde(rename = "account.claim_expired")]
-    ClaimExpired(ClaimExpired),
-    /// An account is another record of a company, whose record answers for both from now on.
-    #[serde(rename = "account.merged")]
-    Merged(Merged),
-    /// Merged records are two companies after all.
-    #[serde(rename = "account.unmerged")]
-    Unmerged(Unmerged),
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct ProspectRegistered {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub external_id: Option<String>,
-    #[serde(flatten)]
-    pub details: Details,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub owner_id: Option<StaffId>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub owner_group_id: Option<GroupId>,
-    pub registered_at: DateTime<Utc>,
-    /// The status it begins with.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub status: Option<String>,
-}
-
-/// How far the work with a company has come, in the words of the office.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct StatusChanged {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from: Option<String>,
-    pub to: String,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub reason: String,
-}
-
-/// The whole card, when something in its history is to be forgotten: from here on it is under
-/// another key, and nobody can read what was there before.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct CardSealedAnew {
-    #[serde(flatten)]
-    pub details: Details,
-    /// Whose key is destroyed.
-    pub supersedes: Subject,
-}
-
-/// The company was a person, who is forgotten.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Erased {
-    /// Fingerprints of telephones and addresses, which are not to be entered again.
-    pub stop_list: Vec<String>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct OwnerAssigned {
-    pub owner_id: StaffId,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub owner_group_id: Option<GroupId>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct OwnershipTransferred {
-    pub from_owner_id: StaffId,
-    pub to_owner_id: StaffId,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub to_owner_group_id: Option<GroupId>,
-    pub reason: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct ReturnedToPool {
-    pub from_owner_id: StaffId,
-    pub reason: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct OrderRegistered {
-    pub order_id: OrderId,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub external_id: Option<String>,
-    pub amount: Money,
-    pub ordered_at: DateTime<Utc>,
-    /// Whose sale it is, for ever, whoever owns the account later.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub owner_id: Option<StaffId>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub owner_group_id: Option<GroupId>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct ConvertedToClient {
-    pub order_id: OrderId,
-    /// When that order was made: an order of the past converts in the past.
-    pub converted_at: DateTime<Utc>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct OrderCancelled {
-    pub order_id: OrderId,
-    pub reason: String,
-}
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct State {
@@ -325,96 +180,6 @@ pub struct Order {
     pub ordered_at: DateTime<Utc>,
     /// Who owned the account when it was ordered, and in which group then.
     pub owner: Option<Owner>,
-}
-
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum Rejection {
-    #[error("there is no such account")]
-    Unknown,
-    #[error("an account with this external id is there already")]
-    Exists,
-    #[error("the card lacks what every card has")]
-    Incomplete(Vec<Violation>),
-    #[error("the account is in the pool and has no owner")]
-    InPool,
-    #[error("the account has an owner already")]
-    AlreadyOwned,
-    #[error("the account belongs to somebody else by now")]
-    OwnerChanged,
-    #[error("there is no such order")]
-    OrderUnknown,
-    #[error("the personal data of this account was erased")]
-    Erased,
-    #[error("claimed until {}", until.format("%FT%TZ"))]
-    Claimed { until: DateTime<Utc> },
-    #[error("the claim is over")]
-    ClaimOver,
-    #[error("the account is merged into another one")]
-    Merged { into: AccountId },
-    #[error("the account is merged into none")]
-    NotMerged,
-    #[error("an account cannot be merged with itself")]
-    MergedWithItself,
-    #[error("a client cannot be merged into a prospect, but the prospect into the client")]
-    ClientIntoProspect,
-}
-
-impl es::Rejection for Rejection {
-    fn kind(&self) -> Kind {
-        match self {
-            Self::Unknown | Self::OrderUnknown => Kind::NotFound,
-            Self::Exists => Kind::AlreadyExists,
-            Self::Incomplete(_) => Kind::Invalid,
-            Self::InPool
-            | Self::AlreadyOwned
-            | Self::OwnerChanged
-            | Self::Erased
-            | Self::Claimed { .. }
-            | Self::ClaimOver
-            | Self::Merged { .. }
-            | Self::NotMerged
-            | Self::MergedWithItself
-            | Self::ClientIntoProspect => Kind::FailedPrecondition,
-        }
-    }
-
-    fn reason(&self) -> &'static str {
-        match self {
-            Self::Unknown => "ACCOUNT_UNKNOWN",
-            Self::Exists => "ACCOUNT_EXISTS",
-            Self::Incomplete(_) => "ACCOUNT_INCOMPLETE",
-            Self::InPool => "ACCOUNT_IN_POOL",
-            Self::AlreadyOwned => "ALREADY_OWNED",
-            Self::OwnerChanged => "OWNER_CHANGED",
-            Self::OrderUnknown => "ORDER_UNKNOWN",
-            Self::Erased => "ACCOUNT_ERASED",
-            Self::Claimed { .. } => "CLAIMED",
-            Self::ClaimOver => "CLAIM_OVER",
-            Self::Merged { .. } => "ACCOUNT_MERGED",
-            Self::NotMerged => "ACCOUNT_NOT_MERGED",
-            Self::MergedWithItself => "MERGED_WITH_ITSELF",
-            Self::ClientIntoProspect => "CLIENT_INTO_PROSPECT",
-        }
-    }
-
-    fn violations(&self) -> Vec<Violation> {
-        match self {
-            Self::Incomplete(violations) => violations.clone(),
-            Self::Unknown
-            | Self::Exists
-            | Self::InPool
-            | Self::AlreadyOwned
-            | Self::OwnerChanged
-            | Self::OrderUnknown
-            | Self::Erased
-            | Self::Claimed { .. }
-            | Self::ClaimOver
-            | Self::Merged { .. }
-            | Self::NotMerged
-            | Self::MergedWithItself
-            | Self::ClientIntoProspect => Vec::new(),
-        }
-    }
 }
 
 impl Aggregate for Account {
@@ -635,8 +400,8 @@ fn change_details(now: &State, id: AccountId, changes: Changes) -> Result<Vec<Ev
     }
     complete(&now.details.clone().changed_by(&differing))?;
     let follows = claim::follow_numbers(now, differing.phones.as_ref());
-    let changed = Event::DetailsChanged(differing);
-    Ok(std::iter::once(changed).chain(follows).collect())
+    let first = Event::DetailsChanged(differing);
+    Ok(std::iter::once(first).chain(follows).collect())
 }
 
 /// What the card has now and what it had before are under one key, so both go together.

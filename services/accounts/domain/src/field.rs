@@ -94,8 +94,8 @@ impl Field {
         if given.kind().is_some_and(|kind| kind != self.kind) {
             return Err(self.kind.fault());
         }
-        match given {
-            Value::Text(text) => match normalise(&text) {
+        match &given {
+            Value::Text(text) => match normalise(text) {
                 text if text.is_empty() => Ok(Value::Empty),
                 text if text.chars().count() > MAX_TEXT => Err("is too long"),
                 text if text.chars().any(char::is_control) => Err("must be one line"),
@@ -104,10 +104,15 @@ impl Field {
             Value::Choice(text) => self
                 .choices
                 .iter()
-                .find(|choice| choice.is_called(&text))
+                .find(|choice| choice.is_called(text))
                 .map(|choice| Value::Choice(choice.key.clone()))
-                .ok_or(Kind::Choice.fault()),
-            other => Ok(other),
+                .ok_or_else(|| Kind::Choice.fault()),
+            Value::Number(_)
+            | Value::Date(_)
+            | Value::YesNo(_)
+            | Value::Money(_)
+            | Value::Unknown
+            | Value::Empty => Ok(given),
         }
     }
 

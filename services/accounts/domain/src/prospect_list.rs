@@ -93,7 +93,7 @@ pub struct Callers {
 pub enum State {
     #[default]
     Unknown,
-    Open(Open),
+    Open(Box<Open>),
     Closed,
 }
 
@@ -183,13 +183,15 @@ impl Aggregate for ProspectList {
 
     fn evolve(state: State, event: &Event) -> State {
         match (state, event) {
-            (_, Event::Created(created)) => State::Open(Open {
+            (_, Event::Created(created)) => State::Open(Box::new(Open {
                 name: created.name.clone(),
                 criteria: created.criteria.clone(),
                 callers: created.callers.clone(),
                 members: BTreeSet::new(),
-            }),
-            (State::Open(now), Event::Changed(changed)) => State::Open(now.changed_by(changed)),
+            })),
+            (State::Open(now), Event::Changed(changed)) => {
+                State::Open(Box::new(now.changed_by(changed)))
+            }
             (State::Open(mut now), Event::MembersAdded(added)) => {
                 now.members.extend(&added.account_ids);
                 State::Open(now)

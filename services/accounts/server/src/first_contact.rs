@@ -18,7 +18,8 @@ pub(crate) struct FirstContact {
 #[derive(Deserialize)]
 struct Logged {
     account_id: AccountId,
-    author_id: StaffId,
+    #[serde(rename = "author_id")]
+    author: StaffId,
     external_id: Option<String>,
 }
 
@@ -42,7 +43,7 @@ impl Reaction for FirstContact {
             return Ok(());
         }
         let command = Command::FirstContact {
-            by: logged.author_id,
+            by: logged.author,
             // What counts is when it was logged, however late it is heard of here.
             logged_at: event.recorded_at,
         };
@@ -50,7 +51,7 @@ impl Reaction for FirstContact {
             request_id: Some(Uuid::new_v5(&event.event_id, Self::NAME.as_bytes())),
             digest: None,
             actor: Actor::Policy(format!("accounts/{}", Self::NAME)),
-            on_behalf_of: Some(logged.author_id.0),
+            on_behalf_of: Some(logged.author.0),
             actor_group_id: event.metadata.actor_group_id,
             correlation_id: event.metadata.correlation_id,
             causation_id: Some(event.event_id),

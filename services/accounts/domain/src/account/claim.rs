@@ -84,20 +84,18 @@ pub(super) fn claim(now: &State, by: Owner, at: DateTime<Utc>, until: DateTime<U
     if now.owner_id.is_some() {
         return Err(Rejection::AlreadyOwned);
     }
-    match now.claim_at(at) {
+    if let Some(claim) = now.claim_at(at) {
         // Also to the holder, who does not get it a second time but renews it.
-        Some(claim) => Err(Rejection::Claimed { until: claim.until }),
-        None => {
-            let mut events = expire(now, at);
-            events.push(Event::ClaimGranted(ClaimGranted {
-                holder_id: by.id,
-                holder_group_id: by.group_id,
-                until,
-                phones: now.details.phones.clone(),
-            }));
-            Ok(events)
-        }
+        return Err(Rejection::Claimed { until: claim.until });
     }
+    let mut events = expire(now, at);
+    events.push(Event::ClaimGranted(ClaimGranted {
+        holder_id: by.id,
+        holder_group_id: by.group_id,
+        until,
+        phones: now.details.phones.clone(),
+    }));
+    Ok(events)
 }
 
 pub(super) fn renew(now: &State, by: StaffId, at: DateTime<Utc>, until: DateTime<Utc>) -> Decision {

@@ -1,4 +1,4 @@
-use es::{Personal, spec::given};
+use es::{Personal, Subject, spec::given};
 use vocabulary::{Email, PhoneNumber};
 
 use super::*;

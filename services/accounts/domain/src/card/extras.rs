@@ -179,7 +179,13 @@ impl StoredExtras {
     pub fn sealed_anew(&self, subject: &Subject) -> Self {
         let texts = self.custom.iter().filter_map(|(key, value)| match value {
             Value::Text(text) => Some((key.clone(), Value::Text(under(subject, text)))),
-            _ => None,
+            Value::Number(_)
+            | Value::Date(_)
+            | Value::YesNo(_)
+            | Value::Choice(_)
+            | Value::Money(_)
+            | Value::Unknown
+            | Value::Empty => None,
         });
         Self {
             links: self.links.as_ref().map(|links| under(subject, links)),

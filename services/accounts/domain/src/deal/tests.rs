@@ -244,9 +244,9 @@ fn won_and_lost_are_the_end() {
         at: march(10),
         reason: "цена".to_owned(),
     };
-    let lost = || lost(march(10), "цена".to_owned());
-    given::<Deal>([opened()]).when(lose()).then([lost()]);
-    given::<Deal>([opened(), lost()])
+    let over = || lost(march(10), "цена".to_owned());
+    given::<Deal>([opened()]).when(lose()).then([over()]);
+    given::<Deal>([opened(), over()])
         .when(lose())
         .then_nothing();
     for command in [
@@ -254,7 +254,7 @@ fn won_and_lost_are_the_end() {
         move_to("Договор"),
         set(proposal()),
     ] {
-        given::<Deal>([opened(), lost()])
+        given::<Deal>([opened(), over()])
             .when(command)
             .then_rejected(Rejection::Closed);
     }

@@ -1,7 +1,7 @@
 //! What becomes unknown, what is taken away, and what stays as it is.
 
 use accounts_domain::{
-    account::{Account, Command, Event, Points, Registration},
+    account::{Account, Command, Event, Points, Registration, State},
     card::{
         Card, Changes, Details,
         extras::{ExtraChanges, Extras, Link, Standard, StoredExtras, Target},
@@ -48,7 +48,7 @@ fn registered() -> Event {
         registered_at: chrono::DateTime::UNIX_EPOCH,
         status: None,
     });
-    let events = Account::decide(&Default::default(), register).unwrap();
+    let events = Account::decide(&State::default(), register).unwrap();
     events.into_iter().next().unwrap()
 }
 

@@ -268,7 +268,9 @@ fn value(given: &pb::CustomValue) -> Result<Value<String>, &'static str> {
     let given = given.value.as_ref().ok_or("must have a value")?;
     Ok(match given {
         Given::Text(text) => Value::Text(text.clone()),
-        Given::Number(text) => Value::Number(Decimal::parse(text).ok_or(Kind::Number.fault())?),
+        Given::Number(text) => {
+            Value::Number(Decimal::parse(text).ok_or_else(|| Kind::Number.fault())?)
+        }
         Given::Date(text) => {
             let date = NaiveDate::parse_from_str(text.trim(), "%Y-%m-%d");
             Value::Date(date.map_err(|_| Kind::Date.fault())?)

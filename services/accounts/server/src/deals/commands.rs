@@ -68,13 +68,13 @@ pub(super) async fn publish_pipeline(
     let context = ctx.command();
     let command = pipeline::Command::Publish(draft);
     let outcome: Outcome<Pipeline> = service.log.execute(&context, id.0, command).await?;
-    let told = outcome
+    let mut told = outcome
         .events
         .iter()
         .map(|pipeline::Event::Published(told)| told);
     // The same again is no new version; a repeated request hears what it made the first time.
     let version = told
-        .last()
+        .next_back()
         .or(outcome.state.0.as_ref())
         .map_or(0, |told| told.version);
     Ok(pb::PublishPipelineResponse {

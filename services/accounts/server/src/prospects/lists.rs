@@ -85,7 +85,7 @@ pub(super) async fn add(
     for (index, id) in asked.iter().enumerate() {
         match known.get(id) {
             Some(account) if account.is_visible(ctx.sees(), ctx.now) => {
-                account_ids.push(account.id)
+                account_ids.push(account.id);
             }
             _ => v.add(format!("account_ids[{index}]"), "is not known"),
         }
@@ -216,7 +216,7 @@ pub(super) async fn list(
 ) -> Result<ListProspectListsResponse, AppError> {
     let mut lists = prospect_lists::open(service.pool(), None).await?;
     lists.retain(|list| may_know(ctx, &list.callers));
-    lists.sort_by_cached_key(|list| (sort_key(&list.name), list.list_id));
+    lists.sort_by_cached_key(|list| (sort_key(&list.name), list.id));
     Ok(ListProspectListsResponse {
         lists: lists.into_iter().map(answer).collect(),
     })
@@ -225,7 +225,7 @@ pub(super) async fn list(
 fn answer(list: List) -> pb::ProspectList {
     let callers = list.callers.0;
     pb::ProspectList {
-        id: list.list_id.to_string(),
+        id: list.id.to_string(),
         name: list.name,
         criteria: list.criteria.map(|criteria| {
             let criteria = criteria.0;

@@ -78,7 +78,7 @@ impl Projection for Claims {
     }
 }
 
-#[derive(Debug, FromRow)]
+#[derive(Debug, Clone, Copy, FromRow)]
 pub(crate) struct Row {
     pub(crate) account_id: Uuid,
     pub(crate) holder_id: Uuid,

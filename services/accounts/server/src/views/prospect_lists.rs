@@ -96,7 +96,8 @@ async fn apply(tx: &mut PgConnection, recorded: &Recorded, event: Event) -> Resu
 
 #[derive(Debug, FromRow)]
 pub(crate) struct List {
-    pub(crate) list_id: Uuid,
+    #[sqlx(rename = "list_id")]
+    pub(crate) id: Uuid,
     pub(crate) name: String,
     pub(crate) criteria: Option<Json<Criteria>>,
     pub(crate) callers: Json<Callers>,

@@ -59,7 +59,7 @@ fn query(wanted: &Wanted<'_>, before: Before, limit: i64) -> QueryBuilder<Postgr
              left join claims.claims k using (account_id)
              where c.owner_id is null and not c.client and m.list_id = ",
         );
-        sql.push_bind(wanted.list.list_id);
+        sql.push_bind(wanted.list.id);
         "m.position, m.ordinal"
     };
     let now = wanted.now;
