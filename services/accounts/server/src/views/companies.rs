@@ -104,7 +104,7 @@ impl Projection for Companies {
         );
         create index if not exists emails_of_company on emails (account_id);
         insert into emails
-            select distinct lower(address), account_id from companies, unnest(emails) as address
+            select distinct lower(given), account_id from companies c, unnest(c.emails) as given
             where not exists (select from emails);
         create table if not exists orders (
             order_id uuid primary key,
