@@ -5,6 +5,7 @@ mod everywhere;
 mod keys;
 mod known;
 mod logs;
+mod merged;
 
 use std::{path::Path, process::Command};
 

@@ -6,8 +6,9 @@ use std::{fmt::Write as _, ops::Range};
 use anyhow::{Context, ensure};
 use api::{
     accounts::{
-        FormGroupRequest, ListAccountsRequest, ListDealsRequest, ListStaffRequest, PipelineStage,
-        PublishPipelineRequest,
+        DealFields, FieldValue, FormGroupRequest, ListAccountsRequest, ListDealsRequest,
+        ListStaffRequest, PipelineField, PipelineStage, PublishPipelineRequest,
+        SetDealFieldsRequest,
     },
     contacts::{
         AddContactPersonRequest, ErasureGround, GetTimelineRequest, ListContactPersonsRequest,
@@ -29,6 +30,8 @@ pub const SPENT: &str = "00000000-0000-4000-8000-000000000001";
 /// The pipeline of all deals, and its only stage.
 const PIPELINE: &str = "Воронка";
 pub const STAGE: &str = "Новая";
+/// What is said in a deal is personal data; which product it is about is not.
+const TERMS: &str = "terms";
 const ACCOUNTS: usize = 24;
 const INTERACTIONS: usize = 40;
 const ORDERS: usize = 10;
@@ -293,6 +296,10 @@ impl World {
                 name: STAGE.to_owned(),
                 required: Vec::new(),
             }],
+            fields: vec![PipelineField {
+                key: TERMS.to_owned(),
+                name: "Условия".to_owned(),
+            }],
             ..PublishPipelineRequest::default()
         };
         let published = admin.deals().publish_pipeline(request).await?;
@@ -399,7 +406,7 @@ impl World {
         for (number, account) in self.accounts.iter().enumerate() {
             let _ = writeln!(
                 csv,
-                "v-d{number},{},{PIPELINE},бетон [a{number:03}],2026-03-09",
+                "v-d{number},{},{PIPELINE},бетон,2026-03-09",
                 account.external_id
             );
         }
@@ -482,7 +489,21 @@ impl World {
                 ..ListDealsRequest::default()
             };
             let deals = admin.deals().list_deals(request).await?.into_inner().deals;
-            self.accounts[number].deal_id = deals.into_iter().next().context("a deal")?.id;
+            let deal_id = deals.into_iter().next().context("a deal")?.id;
+            let request = SetDealFieldsRequest {
+                request_id: request_id(),
+                deal_id: deal_id.clone(),
+                fields: Some(DealFields {
+                    fields: vec![FieldValue {
+                        key: TERMS.to_owned(),
+                        value: format!("Условия [a{number:03}]"),
+                    }],
+                    ..DealFields::default()
+                }),
+                ..SetDealFieldsRequest::default()
+            };
+            admin.deals().set_deal_fields(request).await?;
+            self.accounts[number].deal_id = deal_id;
             let request = GetTimelineRequest {
                 account_id,
                 page: Some(largest_page()),

@@ -98,9 +98,12 @@ pub struct Details {
     pub extras: StoredExtras,
 }
 
+/// The kind of [`subject`].
+pub const SUBJECT: &str = "account";
+
 /// Whose key a new company's data is under.
 pub fn subject(id: AccountId) -> Subject {
-    Subject::new("account", id.0)
+    Subject::new(SUBJECT, id.0)
 }
 
 impl Details {

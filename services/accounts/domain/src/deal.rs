@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vocabulary::{AccountId, GroupId, PipelineId, StaffId};
 
-pub use details::{Changes, Details, subject};
+pub use details::{Changes, Details, SUBJECT, subject};
 
 use crate::{account::Owner, pipeline};
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use accounts_domain::{
     account::{Account, Command, Points, State},
-    deal,
+    card, deal,
 };
 use es::Recorded;
 use es_postgres::{
@@ -57,11 +57,9 @@ impl Reaction for Erasures {
 impl Erasures {
     async fn erase(&self, context: &CommandContext, mut demand: Demand) -> Result<(), AppError> {
         let mut stopped: HashSet<String> = demand.stop_list.iter().cloned().collect();
-        let id = demand.account_id;
-        if demand
-            .subjects
-            .contains(&accounts_domain::card::subject(id))
-        {
+        let companies = demand.subjects.iter();
+        let companies: Vec<_> = companies.filter_map(|of| of.id(card::SUBJECT)).collect();
+        for id in companies.into_iter().map(AccountId) {
             let account = self.load(id).await?;
             let points = (
                 account.ever.phones.as_slice(),
@@ -77,7 +75,7 @@ impl Erasures {
                 }
             }
         }
-        for id in self.cards_with(&stopped, id).await? {
+        for id in self.cards_with(&stopped, demand.account_id).await? {
             let points = self.load(id).await?.ever;
             let points = self.among(&stopped, points);
             self.tell(context, id, Command::Forget { id, points })

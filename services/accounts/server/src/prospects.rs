@@ -4,7 +4,7 @@ mod distribution;
 mod lists;
 mod next;
 
-use accounts_domain::account::{Account, Command};
+use accounts_domain::account::{Account, Command, Rejection};
 use api::accounts::{
     AddToProspectListRequest, AddToProspectListResponse, ChangeProspectListRequest,
     ChangeProspectListResponse, Claim, ClaimProspectRequest, ClaimProspectResponse,
@@ -22,7 +22,7 @@ use vocabulary::{AccountId, StaffId};
 
 use crate::{
     catalogue::Current,
-    claims,
+    claims::{self, Refusal},
     views::claims::{Row, held},
     wire::{caught_up, checked},
 };
@@ -42,16 +42,28 @@ impl Prospects {
         }
     }
 
-    /// What is owned by somebody whom the caller does not see is not there.
+    /// The log decides, and nobody waits for a view before: a prospect may be wanted by many at once.
     async fn claim(&self, ctx: &Ctx, id: AccountId) -> Result<Outcome<Account>, AppError> {
-        caught_up(&self.service).await?;
+        self.check_free_or_seen(ctx, id).await?;
+        let claimed = claims::grant(&self.service, ctx, id).await;
+        if let Err(Refusal::Rejected(rejection)) = &claimed
+            && !matches!(rejection, Rejection::Claimed { .. })
+        {
+            // Somebody may own it since a moment ago.
+            caught_up(&self.service).await?;
+            self.check_free_or_seen(ctx, id).await?;
+        }
+        claimed.map_err(|refusal| refusal.worded(ctx))
+    }
+
+    /// What is owned by somebody whom the caller does not see is not there.
+    async fn check_free_or_seen(&self, ctx: &Ctx, id: AccountId) -> Result<(), AppError> {
         let account = self.service.known_account(id).await?.ok_or(ABSENT)?;
         let owner = account.owner_id;
         if owner.is_some() && !ctx.sees().includes_owner(owner) {
             return Err(ABSENT);
         }
-        let claimed = claims::grant(&self.service, ctx, account.id).await;
-        claimed.map_err(|refusal| refusal.worded(ctx))
+        Ok(())
     }
 
     /// The account, and whose claim on it the caller means: the present one, or one that is over.

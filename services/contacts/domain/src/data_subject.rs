@@ -59,6 +59,8 @@ pub enum Command {
         by: StaffId,
         /// Of what the person can be reached at now.
         stop_list: Vec<String>,
+        /// All records of the company where the person is.
+        records: Vec<AccountId>,
     },
 }
 
@@ -110,15 +112,21 @@ impl Aggregate for DataSubject {
             {
                 Err(Rejection::SecondPersonNeeded)
             }
-            (State::Requested(request), Command::Confirm { id, by, stop_list }) => {
-                Ok(vec![Event::Erased(Erased {
-                    account_id: request.account_id,
-                    subjects: subjects(id, request),
+            (
+                State::Requested(request),
+                Command::Confirm {
+                    id,
+                    by,
                     stop_list,
-                    requested_by: request.requested_by,
-                    confirmed_by: by,
-                })])
-            }
+                    records,
+                },
+            ) => Ok(vec![Event::Erased(Erased {
+                account_id: request.account_id,
+                subjects: subjects(id, request, &records),
+                stop_list,
+                requested_by: request.requested_by,
+                confirmed_by: by,
+            })]),
         }
     }
 
@@ -135,13 +143,13 @@ fn same(before: &ErasureRequested, now: &ErasureRequested) -> bool {
     (before.with_account, before.ground) == (now.with_account, now.ground)
 }
 
-fn subjects(id: PersonId, request: &ErasureRequested) -> Vec<Subject> {
-    let account = request
-        .with_account
-        .then(|| Subject::new("account", request.account_id.0));
-    [Subject::new("person", id.0)]
-        .into_iter()
-        .chain(account)
+fn subjects(id: PersonId, request: &ErasureRequested, records: &[AccountId]) -> Vec<Subject> {
+    let own = request.account_id;
+    let others = records.iter().copied().filter(|record| *record != own);
+    let accounts = std::iter::once(own).chain(others);
+    let accounts = accounts.filter(|_| request.with_account);
+    std::iter::once(Subject::new("person", id.0))
+        .chain(accounts.map(|account| Subject::new("account", account.0)))
         .collect()
 }
 
@@ -185,6 +193,7 @@ mod tests {
             id: ilyin(),
             by,
             stop_list: vec!["ab".to_owned()],
+            records: vec![AccountId::of_external("acc-1002"), vector()],
         }
     }
 
@@ -227,10 +236,11 @@ mod tests {
         given::<DataSubject>([requested()])
             .when(Command::Request(with_account.clone()))
             .then([Event::ErasureRequested(with_account.clone())]);
-        let account = Subject::new("account", vector().0);
+        let account = |id: AccountId| Subject::new("account", id.0);
+        let merged = AccountId::of_external("acc-1002");
         given::<DataSubject>([requested(), Event::ErasureRequested(with_account)])
             .when(confirm(administrator()))
-            .then([erased(vec![person(), account])]);
+            .then([erased(vec![person(), account(vector()), account(merged)])]);
     }
 
     #[test]

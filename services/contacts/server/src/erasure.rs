@@ -16,7 +16,7 @@ use kit::{
     erasure::{self, Demand},
     stop_list,
 };
-use vocabulary::{InteractionId, PersonId};
+use vocabulary::{AccountId, InteractionId, PersonId};
 
 use crate::{
     erasures_view,
@@ -62,10 +62,14 @@ pub(crate) async fn confirm(
     v.finish()?;
     let person = persons::visible(service, ctx, id).await?;
     let (log, context) = (&service.log, ctx.command());
+    // What was merged with it is the same company.
+    let account = service.visible_account(ctx, person.account_id).await?;
+    let records = service.directory.ids_of(account.id).await?;
     let command = Command::Confirm {
         id: person.id,
         by: ctx.staff_id(),
         stop_list: stop_list::fingerprints(log, person.state.phones(), person.state.emails()),
+        records: records.into_iter().map(AccountId).collect(),
     };
     let outcome = log
         .execute::<DataSubject>(&context, person.id.0, command)
@@ -98,12 +102,11 @@ pub(crate) async fn get(
     let absent = || AppError::NotFound { what: "erasure" };
     let (pool, id) = (service.pool(), id.ok_or_else(absent)?);
     let erasure = erasures_view::find(pool, id).await?.ok_or_else(absent)?;
-    let account = service.visible_account(ctx, erasure.account_id()).await?;
+    service.visible_account(ctx, erasure.account_id()).await?;
     let to_review = if erasure.is_confirmed() {
         Vec::new()
     } else {
-        let ids = service.directory.ids_of(account.id).await?;
-        timeline_view::shared_with(pool, &ids, id).await?
+        timeline_view::shared_with(pool, id).await?
     };
     let mut answers = erasures_view::answers(pool, vec![erasure]).await?;
     let mut erasure = answers.pop().ok_or_else(absent)?;

@@ -68,6 +68,7 @@ impl Projection for TimelineView {
                                         'person:' || (next_step ->> 'person_id')], null)
             end
             where about = '{}';
+        create index if not exists entries_about on entries using gin (about);
     ";
 
     async fn apply(
@@ -127,9 +128,8 @@ async fn erase(tx: &mut PgConnection, done: &CarriedOut) -> Result<(), ApplyErro
         "update entries
          set summary = '', impression = '', note = '', erased = true,
              next_step = next_step || '{\"purpose\": \"\", \"comment\": \"\"}'
-         where account_id = $1 and about && $2",
+         where about && $1",
     )
-    .bind(done.account_id.0)
     .bind(done.subjects())
     .execute(tx)
     .await?;

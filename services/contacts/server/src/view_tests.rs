@@ -271,6 +271,9 @@ fn talk(
         step.person_id = step_with.map(PersonId::of_external);
     }
     log.summary = format!("слова {id}");
+    if id == "while merged" {
+        log.account_id = AccountId::of_external("acc-1002");
+    }
     interaction::Command::Log(log)
 }
 
@@ -286,6 +289,7 @@ async fn an_erased_view_is_what_a_rebuild_makes() -> Result<()> {
         ("with", Some("p-1"), &[][..], None),
         ("promised", None, &[], Some("p-1")),
         ("mentioned", Some("p-2"), &["p-1"], None),
+        ("while merged", Some("p-1"), &[], None),
         ("other", Some("p-2"), &[], None),
         ("company", None, &[], None),
     ] {
@@ -327,13 +331,14 @@ async fn an_erased_view_is_what_a_rebuild_makes() -> Result<()> {
         ("слова with", false),
         ("слова promised", false),
         ("слова mentioned", false),
+        ("слова while merged", false),
         ("слова other", true),
         ("слова company", true),
         ("Соколова", true),
     ] {
         assert_eq!(left.contains(word), there, "{word}");
     }
-    assert_eq!(left.matches("\"erased\": true").count(), 4);
+    assert_eq!(left.matches("\"erased\": true").count(), 5);
 
     sqlx::raw_sql("drop schema persons cascade; drop schema timeline cascade")
         .execute(&bench.database.pool)

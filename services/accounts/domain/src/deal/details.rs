@@ -13,10 +13,13 @@ use vocabulary::{AccountId, Money};
 
 use crate::pipeline::{AMOUNT, EXPECTED_ON, PRODUCT, Published};
 
+/// The kind of [`subject`].
+pub const SUBJECT: &str = "deals";
+
 /// Whose key what is said in deals with a company is under: another one than that of its card,
 /// which gets a new one whenever somebody on it is forgotten.
 pub fn subject(account_id: AccountId) -> Subject {
-    Subject::new("deals", account_id.0)
+    Subject::new(SUBJECT, account_id.0)
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -51,7 +51,7 @@ pub(super) async fn run(
 ) -> Result<DistributeProspectsResponse, AppError> {
     let order = read(&req)?;
     caught_up(service).await?;
-    let candidates = candidates(service, ctx, &order).await?;
+    let mut candidates = candidates(service, ctx, &order).await?;
     let (prospects, mut failures) = prospects(service, ctx, &order).await?;
     let seats: Vec<_> = candidates
         .iter()
@@ -83,6 +83,13 @@ pub(super) async fn run(
                 "a distribution without a plan".to_owned(),
             ));
         };
+        // Who was given something is full by now, and had room when it was planned.
+        for candidate in &mut candidates {
+            let mut shares = planned.shares.iter();
+            if shares.any(|share| share.staff_id == candidate.seat.staff_id) {
+                candidate.skipped = "";
+            }
+        }
         let (counted, refused, reached) = carry_out(service, ctx, &planned).await?;
         given = counted;
         failures.extend(refused);

@@ -63,6 +63,8 @@ async fn answer(
     service: &Service,
     outcome: &Outcome<Account>,
 ) -> Result<NextProspectResponse, AppError> {
+    // The card as it is once it is claimed, also to whoever asks again.
+    caught_up(service).await?;
     let company = companies::find(service.pool(), AccountId(outcome.id)).await?;
     Ok(NextProspectResponse {
         account: company.map(|company| wire::account(company, Vec::new())),

@@ -87,9 +87,8 @@ impl Projection for Deals {
     ) -> Result<(), ApplyError> {
         let mut erased = Vec::new();
         for event in events {
-            let done = CarriedOut::read(event)?.map(|done| (done.account_id, done.subjects));
-            let whole = done.filter(|(id, subjects)| subjects.contains(&deal::subject(*id)));
-            erased.extend(whole.map(|(id, _)| id.0));
+            let subjects = CarriedOut::read(event)?.map_or_else(Vec::new, |done| done.subjects);
+            erased.extend(subjects.iter().filter_map(|of| of.id(deal::SUBJECT)));
         }
         let events: Vec<_> = events
             .iter()

@@ -143,13 +143,14 @@ fn data_subject_commands() -> impl Strategy<Value = data_subject::Command> {
             })
         },
     );
-    let confirm = (ids(), ids(), vec(text(), 0..3)).prop_map(|(id, by, stop_list)| {
-        data_subject::Command::Confirm {
+    let confirm = (ids(), ids(), vec(text(), 0..3), vec(ids(), 0..3)).prop_map(
+        |(id, by, stop_list, records)| data_subject::Command::Confirm {
             id: PersonId(id),
             by: StaffId(by),
             stop_list,
-        }
-    });
+            records: records.into_iter().map(AccountId).collect(),
+        },
+    );
     prop_oneof![request, confirm]
 }
 

@@ -141,18 +141,17 @@ pub(crate) async fn find(pool: &PgPool, id: InteractionId) -> Result<Option<Entr
         .await
 }
 
-/// Contacts whose texts are about this person and others, the oldest first.
+/// Contacts whose texts are about this person and others, the oldest first; on whichever account,
+/// because they stay where they were recorded when merged accounts are told apart.
 pub(crate) async fn shared_with(
     pool: &PgPool,
-    account_ids: &[Uuid],
     person_id: PersonId,
 ) -> Result<Vec<Uuid>, sqlx::Error> {
     sqlx::query_scalar(
         "select interaction_id from timeline.entries
-         where account_id = any($1) and about @> $2 and cardinality(about) > 1 and not erased
+         where about @> $1 and cardinality(about) > 1 and not erased
          order by occurred_at, interaction_id",
     )
-    .bind(account_ids)
     .bind(about(&[person_id], None))
     .fetch_all(pool)
     .await

@@ -21,7 +21,7 @@ use crate::{
 };
 use table::{Table, TableRow};
 
-/// Load staff, accounts, persons, interactions, orders or tasks from a CSV or XLSX file.
+/// Load staff, accounts, persons, interactions, orders, deals or tasks from a CSV or XLSX file.
 ///
 /// Encoding (UTF-8, UTF-16, Windows-1251) and delimiter are found by themselves. The first line
 /// names the columns:
