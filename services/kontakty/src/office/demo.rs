@@ -17,7 +17,7 @@ use api::{
         GetTimelineRequest, ImportInteractionsRequest, InteractionRow, LogInteractionRequest,
         NextStep,
     },
-    planning::GetMyDayRequest,
+    planning::{GetMyDayRequest, GetTaskRequest},
 };
 use chrono::{DateTime, Days, Utc};
 use uuid::Uuid;
@@ -247,7 +247,7 @@ impl Demo {
             }),
             ..LogInteractionRequest::default()
         };
-        match self.petrov.contacts()?.log_interaction(request).await {
+        let logged = match self.petrov.contacts()?.log_interaction(request).await {
             // Played before on this folder: the same request a day later is another request, and
             // the account is no longer Петров's.
             Err(status)
@@ -256,10 +256,24 @@ impl Demo {
                     tonic::Code::NotFound | tonic::Code::InvalidArgument
                 ) =>
             {
-                Ok(())
+                return Ok(());
             }
-            answer => answer.map(|_| ()).map_err(|status| Refused(status).into()),
-        }
+            answer => answer.map_err(Refused)?.into_inner(),
+        };
+        // Only what is planned can be handed over.
+        let planned = || async {
+            let request = GetTaskRequest {
+                task_id: logged.next_task_id.clone(),
+                ..GetTaskRequest::default()
+            };
+            Ok(self
+                .admin
+                .planning()?
+                .get_task(request)
+                .await
+                .map_err(Refused)?)
+        };
+        self.until(planned, |_| true).await.map(drop)
     }
 
     async fn hand_over(&self) -> anyhow::Result<()> {
@@ -444,7 +458,7 @@ impl Demo {
         F: Future<Output = anyhow::Result<T>>,
     {
         let mut answer = ask().await;
-        for _ in 0..100 {
+        for _ in 0..600 {
             match &answer {
                 Ok(value) if good(value) => break,
                 _ => tokio::time::sleep(Duration::from_millis(100)).await,
