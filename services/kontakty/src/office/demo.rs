@@ -118,7 +118,7 @@ impl Demo {
                 row: n as i64 + 1,
                 external_id: account(n),
                 card: Some(Card {
-                    name: format!("ООО «{}-{}»", TRADES[n % TRADES.len()], n + 1),
+                    name: company(n),
                     phones: vec![format!("+7 900 100-{:02}-{:02}", n / 100, n % 100)],
                     city: CITIES[n % CITIES.len()].to_owned(),
                     source: "directory".to_owned(),
@@ -298,8 +298,8 @@ impl Demo {
         println!("\nA month of a small office. Петров has left; Смирнова has his accounts.\n");
         self.show_scorecard().await?;
         println!(
-            "\nWhat Смирнова sees of «{}», whoever wrote it:\n",
-            account(SHOWN)
+            "\nWhat Смирнова sees of {}, whoever wrote it:\n",
+            company(SHOWN)
         );
         self.show_timeline().await?;
         println!("\nNext:\n");
@@ -413,7 +413,7 @@ impl Demo {
             )
             .await?;
         let mut rows = Rows::new(vec![
-            text("When", "when"),
+            text("When (UTC)", "when"),
             text("Who", "who"),
             text("What", "what"),
             text("Result", "result"),
@@ -467,6 +467,10 @@ impl Demo {
         }
         answer
     }
+}
+
+fn company(n: usize) -> String {
+    format!("ООО «{}-{}»", TRADES[n % TRADES.len()], n + 1)
 }
 
 fn account(n: usize) -> String {
