@@ -10,7 +10,7 @@ use crate::Appended;
 pub(super) struct Facts<'a> {
     /// What may be unknown. `None`: everything this batch touches was read behind the lock.
     pub(super) memory: Option<&'a Memory>,
-    pub(super) versions: HashMap<&'a StreamId, i64>,
+    pub(super) versions: HashMap<&'a str, i64>,
     pub(super) requests: HashMap<Uuid, Appended>,
     /// Who holds a reserved name; no entry: not looked up.
     pub(super) holders: HashMap<[u8; 32], Option<Holding>>,
@@ -47,7 +47,7 @@ impl<'a> Facts<'a> {
         self.memory.is_none()
     }
 
-    pub(super) fn version(&self, stream: &StreamId) -> Option<i64> {
+    pub(super) fn version(&self, stream: &str) -> Option<i64> {
         self.versions
             .get(stream)
             .copied()

@@ -1,19 +1,19 @@
-use std::{collections::HashMap, hash::Hash, mem};
+use std::{borrow::Borrow, collections::HashMap, hash::Hash, mem, sync::Arc};
 
-use es::StreamId;
 use uuid::Uuid;
 
+use super::Job;
 use crate::Appended;
 
 /// What was written of late. True as of the head that the appender remembers.
 #[derive(Default)]
 pub(super) struct Memory {
-    versions: Recent<StreamId, i64>,
+    versions: Recent<Arc<str>, i64>,
     requests: Recent<Uuid, Appended>,
 }
 
 impl Memory {
-    pub(super) fn version(&self, stream: &StreamId) -> Option<i64> {
+    pub(super) fn version(&self, stream: &str) -> Option<i64> {
         self.versions.get(stream).copied()
     }
 
@@ -21,14 +21,12 @@ impl Memory {
         self.requests.get(id)
     }
 
-    pub(super) fn keep(&mut self, request_id: Option<Uuid>, appended: &Appended) {
-        self.versions
-            .insert(appended.stream.clone(), appended.version);
-        self.keep_request(request_id, appended);
-    }
-
-    pub(super) fn keep_request(&mut self, request_id: Option<Uuid>, appended: &Appended) {
-        if let Some(id) = request_id {
+    pub(super) fn keep(&mut self, job: &Job, appended: &Appended) {
+        if !appended.repeated {
+            self.versions
+                .insert(Arc::clone(&job.stream), appended.version);
+        }
+        if let Some(id) = job.append.request_id {
             self.requests.insert(id, appended.clone());
         }
     }
@@ -44,13 +42,18 @@ struct Recent<K, V> {
 }
 
 impl<K: Eq + Hash, V> Recent<K, V> {
-    fn get(&self, key: &K) -> Option<&V> {
+    fn get<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+    {
         self.young.get(key).or_else(|| self.old.get(key))
     }
 
     fn insert(&mut self, key: K, value: V) {
         if self.young.len() >= GENERATION {
-            self.old = mem::take(&mut self.young);
+            // The room of the forgotten is used again.
+            mem::swap(&mut self.young, &mut self.old);
+            self.young.clear();
         }
         self.young.insert(key, value);
     }

@@ -41,6 +41,8 @@ pub(crate) type Answer = Result<Appended, AppendError>;
 /// One append and who waits for it.
 pub(crate) struct Job {
     append: Append,
+    /// As the database has it.
+    stream: Arc<str>,
     claims: Vec<Claim>,
     answer: oneshot::Sender<Answer>,
     /// The life of the log that it was decided and sealed in.
@@ -60,6 +62,7 @@ impl Job {
         Self {
             events: append.events.len(),
             bytes: payloads + append.events.len() * append.metadata.len(),
+            stream: append.stream.to_string().into(),
             append,
             claims,
             epoch,
@@ -193,10 +196,7 @@ impl Appender {
     fn remember(&mut self, batch: &[Job], answers: &[Answer]) {
         for (job, answer) in batch.iter().zip(answers) {
             match answer {
-                Ok(appended) if !appended.repeated => {
-                    self.memory.keep(job.append.request_id, appended);
-                }
-                Ok(first) => self.memory.keep_request(job.append.request_id, first),
+                Ok(appended) => self.memory.keep(job, appended),
                 Err(AppendError::Log(LogError::Unavailable(_))) => self.down = true,
                 Err(_) => {}
             }

@@ -27,7 +27,7 @@ pub(super) struct Plan<'a> {
     pub(super) head: Head,
     pub(super) rows: Rows<'a>,
     /// Versions that the database must confirm.
-    pub(super) known: (Vec<String>, Vec<i64>),
+    pub(super) known: (Vec<&'a str>, Vec<i64>),
     pub(super) released: (Vec<Hash>, Vec<String>),
     pub(super) taken: (Vec<Hash>, Vec<String>, Vec<&'static str>),
 }
@@ -36,7 +36,7 @@ pub(super) struct Plan<'a> {
 #[derive(Default)]
 pub(super) struct Rows<'a> {
     pub(super) event_ids: Vec<Uuid>,
-    pub(super) streams: Vec<String>,
+    pub(super) streams: Vec<&'a str>,
     pub(super) versions: Vec<i64>,
     pub(super) types: Vec<&'a str>,
     pub(super) schema_versions: Vec<i16>,
@@ -50,6 +50,15 @@ pub(super) struct Rows<'a> {
 impl Plan<'_> {
     pub(super) fn is_empty(&self) -> bool {
         self.rows.event_ids.is_empty()
+    }
+
+    /// The row, when there is nothing else to write and nothing to confirm.
+    pub(super) fn only_row(&self) -> Option<usize> {
+        let only = self.rows.event_ids.len() == 1
+            && self.known.0.is_empty()
+            && self.released.0.is_empty()
+            && self.taken.0.is_empty();
+        only.then_some(0)
     }
 }
 
@@ -94,7 +103,7 @@ struct Planner<'a> {
     recorded_at: DateTime<Utc>,
     chain: Chain,
     rows: Rows<'a>,
-    known: (Vec<String>, Vec<i64>),
+    known: (Vec<&'a str>, Vec<i64>),
     names: Names<'a>,
 }
 
@@ -108,7 +117,7 @@ impl<'a> Planner<'a> {
             return Some(Ok(answer));
         }
         let expected = append.expected;
-        let is_known = match self.facts.version(&append.stream) {
+        let is_known = match self.facts.version(&job.stream) {
             Some(current) if current == expected => true,
             // Versions only rise, so a remembered higher one settles it. A remembered lower one
             // means that the caller has seen what somebody else wrote.
@@ -125,13 +134,12 @@ impl<'a> Planner<'a> {
         if let Err(taken) = self.names.claim(&self.facts, job) {
             return Some(Err(taken));
         }
-        let stream = append.stream.to_string();
         // Version 1 of a stream that exists is stopped by the unique index.
         if !is_known && expected > 0 {
-            self.known.0.push(stream.clone());
+            self.known.0.push(&job.stream);
             self.known.1.push(expected);
         }
-        Some(Ok(self.write(append, &stream)))
+        Some(Ok(self.write(job)))
     }
 
     /// An answer that the log holds already.
@@ -148,7 +156,8 @@ impl<'a> Planner<'a> {
         })
     }
 
-    fn write(&mut self, append: &'a Append, stream: &str) -> Appended {
+    fn write(&mut self, job: &'a Job) -> Appended {
+        let (append, stream) = (&job.append, &*job.stream);
         let last = append.events.len() - 1;
         for (index, event) in append.events.iter().enumerate() {
             self.position += 1;
@@ -171,7 +180,7 @@ impl<'a> Planner<'a> {
             });
             let rows = &mut self.rows;
             rows.event_ids.push(event.event_id);
-            rows.streams.push(stream.to_owned());
+            rows.streams.push(stream);
             rows.versions.push(version);
             rows.types.push(&event.event_type);
             rows.schema_versions.push(schema_version);
@@ -182,7 +191,7 @@ impl<'a> Planner<'a> {
             rows.hashes.push(hash);
         }
         let answer = answer(append, self.position);
-        self.facts.versions.insert(&append.stream, answer.version);
+        self.facts.versions.insert(stream, answer.version);
         if let Some(id) = append.request_id {
             self.facts.requests.insert(id, answer.clone());
         }

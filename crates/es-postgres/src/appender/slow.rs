@@ -134,8 +134,8 @@ async fn transaction(
 async fn versions<'a>(
     connection: &mut PgConnection,
     batch: &'a [Job],
-) -> Result<HashMap<&'a StreamId, i64>, sqlx::Error> {
-    let streams: Vec<String> = streams(batch);
+) -> Result<HashMap<&'a str, i64>, sqlx::Error> {
+    let streams = streams(batch);
     let versions: Vec<Option<i64>> = sqlx::query_scalar(
         "select (select max(e.version) from log.events e where e.stream = s.stream collate \"C\") \
          from unnest($1::text[]) with ordinality as s (stream, ordinal) order by s.ordinal",
@@ -143,18 +143,15 @@ async fn versions<'a>(
     .bind(&streams)
     .fetch_all(connection)
     .await?;
-    let streams = batch.iter().map(|job| &job.append.stream);
     Ok(streams
+        .into_iter()
         .zip(versions)
         .map(|(stream, version)| (stream, version.unwrap_or_default()))
         .collect())
 }
 
-fn streams(batch: &[Job]) -> Vec<String> {
-    batch
-        .iter()
-        .map(|job| job.append.stream.to_string())
-        .collect()
+fn streams(batch: &[Job]) -> Vec<&str> {
+    batch.iter().map(|job| &*job.stream).collect()
 }
 
 async fn requests(

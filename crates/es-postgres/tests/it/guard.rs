@@ -69,6 +69,44 @@ async fn history_cannot_be_changed() {
     assert_whole(&log, 1).await;
 }
 
+/// What runs with the owner's rights must not take the operators of whoever calls it.
+#[tokio::test]
+async fn operators_of_the_caller_decide_nothing() {
+    let (_database, log) = log().await;
+    log.append(vec![append("a", 0, "1")]).await;
+    let mut service = log.pool().acquire().await.unwrap();
+    sqlx::raw_sql(
+        "create schema evil; \
+         create function evil.yes(bigint, bigint) returns boolean language sql as 'select true'; \
+         create function evil.yes(bytea, bytea) returns boolean language sql as 'select true'; \
+         create operator evil.= (leftarg = bigint, rightarg = bigint, function = evil.yes); \
+         create operator evil.= (leftarg = bytea, rightarg = bytea, function = evil.yes); \
+         set search_path = evil, pg_catalog",
+    )
+    .execute(&mut *service)
+    .await
+    .unwrap();
+    let deceived: bool = sqlx::query_scalar("select 1::bigint = 2::bigint")
+        .fetch_one(&mut *service)
+        .await
+        .unwrap();
+    assert!(deceived);
+    for call in [
+        "select log.append_one(7, '', now(), gen_random_uuid(), 'card-x', 1, 'x', 1::smallint, now(), null, '', '', \
+         decode(repeat('11', 32), 'hex'))",
+        "select log.append(7, '', now(), array[gen_random_uuid()], array['card-x'], array[1::bigint], array['x'], \
+         array[1::smallint], array[now()], array[null::uuid], array[''::bytea], array[''::bytea], \
+         array[decode(repeat('11', 32), 'hex')], null, null, null, null, null, null, null)",
+    ] {
+        let written: bool = sqlx::query_scalar(call)
+            .fetch_one(&mut *service)
+            .await
+            .unwrap();
+        assert!(!written, "{call}");
+    }
+    assert_whole(&log, 1).await;
+}
+
 #[tokio::test]
 async fn tampering_is_named_by_its_position() {
     const FREE: &str = "alter table log.events disable trigger append_only;";
@@ -174,6 +212,7 @@ fn every_service_has_the_same_log() {
         "0011_expand_views.sql",
         "0020_expand_keys.sql",
         "0021_expand_master_key_in_use.sql",
+        "0022_expand_append_one.sql",
         "0030_expand_reservations.sql",
     ] {
         let log =

@@ -17,7 +17,7 @@ use api::{
         GetTimelineRequest, ImportInteractionsRequest, InteractionRow, LogInteractionRequest,
         NextStep,
     },
-    planning::GetMyDayRequest,
+    planning::{GetMyDayRequest, GetTaskRequest},
 };
 use chrono::{DateTime, Days, Utc};
 use uuid::Uuid;
@@ -118,7 +118,7 @@ impl Demo {
                 row: n as i64 + 1,
                 external_id: account(n),
                 card: Some(Card {
-                    name: format!("ООО «{}-{}»", TRADES[n % TRADES.len()], n + 1),
+                    name: company(n),
                     phones: vec![format!("+7 900 100-{:02}-{:02}", n / 100, n % 100)],
                     city: CITIES[n % CITIES.len()].to_owned(),
                     source: "directory".to_owned(),
@@ -247,7 +247,7 @@ impl Demo {
             }),
             ..LogInteractionRequest::default()
         };
-        match self.petrov.contacts()?.log_interaction(request).await {
+        let logged = match self.petrov.contacts()?.log_interaction(request).await {
             // Played before on this folder: the same request a day later is another request, and
             // the account is no longer Петров's.
             Err(status)
@@ -256,10 +256,24 @@ impl Demo {
                     tonic::Code::NotFound | tonic::Code::InvalidArgument
                 ) =>
             {
-                Ok(())
+                return Ok(());
             }
-            answer => answer.map(|_| ()).map_err(|status| Refused(status).into()),
-        }
+            answer => answer.map_err(Refused)?.into_inner(),
+        };
+        // Only what is planned can be handed over.
+        let planned = || async {
+            let request = GetTaskRequest {
+                task_id: logged.next_task_id.clone(),
+                ..GetTaskRequest::default()
+            };
+            Ok(self
+                .admin
+                .planning()?
+                .get_task(request)
+                .await
+                .map_err(Refused)?)
+        };
+        self.until(planned, |_| true).await.map(drop)
     }
 
     async fn hand_over(&self) -> anyhow::Result<()> {
@@ -284,8 +298,8 @@ impl Demo {
         println!("\nA month of a small office. Петров has left; Смирнова has his accounts.\n");
         self.show_scorecard().await?;
         println!(
-            "\nWhat Смирнова sees of «{}», whoever wrote it:\n",
-            account(SHOWN)
+            "\nWhat Смирнова sees of {}, whoever wrote it:\n",
+            company(SHOWN)
         );
         self.show_timeline().await?;
         println!("\nNext:\n");
@@ -399,7 +413,7 @@ impl Demo {
             )
             .await?;
         let mut rows = Rows::new(vec![
-            text("When", "when"),
+            text("When (UTC)", "when"),
             text("Who", "who"),
             text("What", "what"),
             text("Result", "result"),
@@ -444,7 +458,7 @@ impl Demo {
         F: Future<Output = anyhow::Result<T>>,
     {
         let mut answer = ask().await;
-        for _ in 0..100 {
+        for _ in 0..600 {
             match &answer {
                 Ok(value) if good(value) => break,
                 _ => tokio::time::sleep(Duration::from_millis(100)).await,
@@ -453,6 +467,10 @@ impl Demo {
         }
         answer
     }
+}
+
+fn company(n: usize) -> String {
+    format!("ООО «{}-{}»", TRADES[n % TRADES.len()], n + 1)
 }
 
 fn account(n: usize) -> String {
