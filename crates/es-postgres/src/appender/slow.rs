@@ -197,7 +197,7 @@ async fn holders(
                 Claim::Take { key, .. } | Claim::Release { key } | Claim::Vacant { key, .. } => {
                     holders.insert(*key, None);
                 }
-                Claim::ReleaseAll { .. } => streams.push(job.append.stream.to_string()),
+                Claim::ReleaseAll { .. } => streams.push(&*job.stream),
             }
         }
     }
