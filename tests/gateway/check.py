@@ -33,7 +33,9 @@ def main(folder, *golden_folders):
         service = golden.parts[-4]
         for path in golden.glob("*.json"):
             payload = json.dumps(sealed(json.loads(path.read_text())))
-            contract.data(f"kontakty.{service}.{path.stem}", payload)
+            # `<event type>.v<version>.<what>` is a further example of the same.
+            event_type, _, version = path.stem.rpartition(".v")
+            contract.data(f"kontakty.{service}.{event_type}.v{version.partition('.')[0]}", payload)
             examples += 1
     version = contract.document["asyncapi"]
     print(f"AsyncAPI {version}, {len(used)} schemas and {examples} golden files are valid")

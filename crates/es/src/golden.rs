@@ -2,8 +2,9 @@
 //! checks.
 //!
 //! A folder holds `<event type>.v<version>.json` for every version of every event type, as
-//! `….v<version>.<what>.json` further examples of what a field can hold, and the list `RELEASED` with the BLAKE3 digest of each file, as `b3sum` prints it. Files and lines are added,
-//! never edited: production has stored events like these.
+//! `….v<version>.<what>.json` further examples of what a field can hold, and the list `RELEASED`
+//! with the BLAKE3 digest of each file, as `b3sum` prints it. Files and lines are added, never
+//! edited: production has stored events like these.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
