@@ -52,13 +52,12 @@ impl Plan<'_> {
         self.rows.event_ids.is_empty()
     }
 
-    /// The row, when there is nothing else to write and nothing to confirm.
-    pub(super) fn only_row(&self) -> Option<usize> {
-        let only = self.rows.event_ids.len() == 1
+    /// Whether there is one event, and nothing else to write or to confirm.
+    pub(super) fn is_one_event(&self) -> bool {
+        self.rows.event_ids.len() == 1
             && self.known.0.is_empty()
             && self.released.0.is_empty()
-            && self.taken.0.is_empty();
-        only.then_some(0)
+            && self.taken.0.is_empty()
     }
 }
 

@@ -12,7 +12,7 @@ pub(super) async fn append(
     plan: &Plan<'_>,
 ) -> Result<bool, sqlx::Error> {
     let rows = &plan.rows;
-    if let Some(row) = plan.only_row() {
+    if plan.is_one_event() {
         // Arrays of one would take twice as long.
         return sqlx::query_scalar(
             "select log.append_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
@@ -20,15 +20,15 @@ pub(super) async fn append(
         .bind(head.position)
         .bind(head.hash.as_slice())
         .bind(plan.head.recorded_at)
-        .bind(rows.event_ids.get(row))
-        .bind(rows.streams.get(row))
-        .bind(rows.versions.get(row))
-        .bind(rows.types.get(row))
-        .bind(rows.schema_versions.get(row))
-        .bind(rows.occurred_ats.get(row))
-        .bind(rows.request_ids.get(row))
-        .bind(rows.metadatas.get(row))
-        .bind(rows.payloads.get(row))
+        .bind(rows.event_ids.first())
+        .bind(rows.streams.first())
+        .bind(rows.versions.first())
+        .bind(rows.types.first())
+        .bind(rows.schema_versions.first())
+        .bind(rows.occurred_ats.first())
+        .bind(rows.request_ids.first())
+        .bind(rows.metadatas.first())
+        .bind(rows.payloads.first())
         .bind(plan.head.hash.as_slice())
         .fetch_one(connection)
         .await;
