@@ -16,7 +16,10 @@ use api::{
         ListContactPersonsRequest, LogInteractionRequest, NextStep, Outcome, RequestErasureRequest,
     },
     notifications::{AcknowledgeReminderRequest, WatchRemindersRequest},
-    planning::{CreateTaskRequest, ListTasksRequest, RescheduleTaskRequest, Task, TaskKind},
+    planning::{
+        CreateTaskRequest, ListTasksRequest, RequestDataEntryRequest, RescheduleTaskRequest, Task,
+        TaskKind,
+    },
 };
 use tests::{
     background::{Background, import, request_id},
@@ -207,8 +210,10 @@ async fn play(office: &Background) -> anyhow::Result<()> {
         ..TransferAccountsRequest::default()
     };
     head.accounts().transfer_accounts(request).await?;
-    // Two open tasks go along, each with its reminder.
-    settled(office, 11, 12).await?;
+    // Two open tasks go along, each with its reminder, and planning says so; accounts has the last
+    // word, at the same time of the clock, too.
+    settled(office, 12, 12).await?;
+    transferred(office).await?;
 
     for amount in [10_000, 20_000] {
         let request = RegisterOrderRequest {
@@ -258,6 +263,26 @@ async fn play(office: &Background) -> anyhow::Result<()> {
         ..RequestErasureRequest::default()
     };
     head.contacts().request_erasure(request).await?;
+    let request = RequestDataEntryRequest {
+        request_id: request_id(),
+        account_id: a_1,
+        what: "Новый адрес склада".to_owned(),
+        ..RequestDataEntryRequest::default()
+    };
+    smirnova.data_entry().request_data_entry(request).await?;
+    Ok(())
+}
+
+/// Until the hand-over is over.
+async fn transferred(office: &Background) -> anyhow::Result<()> {
+    let events = eventually(
+        Duration::from_secs(20),
+        || async { office.events("accounts").await.unwrap_or_default() },
+        |events| events.iter().any(|(of, _)| of == "transfer.completed"),
+    )
+    .await;
+    let over = events.iter().any(|(of, _)| of == "transfer.completed");
+    ensure!(over, "the hand-over is not completed");
     Ok(())
 }
 

@@ -18,10 +18,12 @@ use tests::{
     eventually,
     office::Office,
 };
+use tonic::Code;
 use uuid::Uuid;
 
 const CLIENTS: usize = 45_211;
 const CALLS: i64 = 124_956;
+const PATIENCE: Duration = Duration::from_mins(5);
 const ORDERS: i64 = 5_289;
 
 /// Says how long each part took: the test's output is where the duration is reported.
@@ -34,6 +36,8 @@ impl Stopwatch {
     }
 }
 
+/// T-003, T-006, T-085: a real campaign, loaded through the public API as five managers; one hands
+/// over half-way; every figure comes out as published.
 #[tokio::test]
 async fn campaign() -> anyhow::Result<()> {
     let clients = campaign::read(&campaign::data_file()?)?;
@@ -157,11 +161,13 @@ async fn hand_over(admin: &Client, staff: &[String]) -> anyhow::Result<()> {
             reason: "уходит".to_owned(),
             ..TransferAccountsRequest::default()
         };
-        let answer = admin
-            .accounts()
-            .transfer_accounts(request)
-            .await?
-            .into_inner();
+        // Under the same id it goes on where it is, however long that takes on a slow machine.
+        let moved = || async { admin.accounts().transfer_accounts(request.clone()).await };
+        let answer = eventually(PATIENCE, moved, |answer| match answer {
+            Ok(_) => true,
+            Err(status) => !matches!(status.code(), Code::DeadlineExceeded | Code::Unavailable),
+        });
+        let answer = answer.await?.into_inner();
         ensure!(answer.failures.is_empty(), "{:?}", answer.failures);
         if answer.remaining == 0 {
             // The next commands, to whichever service, speak of the new owner.

@@ -74,6 +74,7 @@ fn the_documents_are_valid() -> anyhow::Result<()> {
 
 const ORDER_REGISTERED: &str = "events/accounts/account.order_registered.v1.schema.json";
 
+/// the event stream, read by the documents alone, holds what the logs hold.
 #[tokio::test]
 async fn a_stranger_follows_by_the_documents() -> anyhow::Result<()> {
     let office = Office::start(&["--demo"])?;
@@ -145,6 +146,7 @@ async fn a_stranger_follows_by_the_documents() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// what the bus has lost comes again, to integrators too.
 #[tokio::test]
 async fn a_stranger_survives_the_loss_of_nats() -> anyhow::Result<()> {
     let office = Office::start(&[])?;

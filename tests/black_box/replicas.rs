@@ -79,6 +79,10 @@ impl Engines {
                 "KONTAKTY__KEYS__FOLDER".to_owned(),
                 keys(folder.path()).display().to_string(),
             ),
+            (
+                "KONTAKTY__DOCUMENTS__STORAGE".to_owned(),
+                folder.path().join("documents").display().to_string(),
+            ),
         ];
         for service in SERVICES {
             settings.push((

@@ -3,6 +3,8 @@
 mod s04;
 mod s05;
 mod s08;
+mod s11;
+mod s14;
 
 use anyhow::{Context, ensure};
 use api::{
@@ -54,7 +56,7 @@ fn comments(tasks: &[Task]) -> Vec<&str> {
     tasks.iter().map(|task| task.comment.as_str()).collect()
 }
 
-/// S-02: not done in the period and earlier.
+/// S-02, T-044: not done in the period and earlier.
 #[tokio::test]
 async fn s02_not_done_in_the_period_and_earlier() -> anyhow::Result<()> {
     let office = Background::start("2026-02-16T09:00:00+03:00").await?;
@@ -202,7 +204,7 @@ async fn s02_not_done_in_the_period_and_earlier() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// S-03: a task without its four facts does not exist.
+/// S-03, T-041: a task without its four facts does not exist.
 #[tokio::test]
 async fn s03_a_task_without_its_four_facts_does_not_exist() -> anyhow::Result<()> {
     let office = Background::start("2026-03-10T09:00:00+03:00").await?;

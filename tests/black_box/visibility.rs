@@ -6,8 +6,12 @@ mod accounts;
 mod changes;
 mod contacts;
 mod deals;
+mod lists;
+mod orders;
 mod planning;
 mod prospects;
+mod records;
+mod transfers;
 mod walk;
 
 use std::time::Instant;
@@ -25,6 +29,7 @@ use walk::Walk;
 /// Callers at a time: more would wait for the same two cores.
 const AT_ONCE: usize = 4;
 
+/// T-023, T-025, T-028: every method of every service, called by everybody about everything.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everybody_sees_what_the_oracle_says() -> anyhow::Result<()> {
     let seed = std::env::var("KONTAKTY_TEST_SEED")

@@ -34,16 +34,7 @@ impl Apart {
     ) -> anyhow::Result<Self> {
         let ports: BTreeMap<_, _> = SERVICES.into_iter().zip(free_ports::<5>()?).collect();
         let environment = environment(data, postgres, nats, clock, &ports)?;
-        let migrated = Command::new(binary())
-            .arg("migrate")
-            .envs(environment.iter().cloned())
-            .env("KONTAKTY_OWNER_URL", format!("{postgres}/postgres"))
-            .output()?;
-        ensure!(
-            migrated.status.success(),
-            "not migrated: {}",
-            String::from_utf8_lossy(&migrated.stderr)
-        );
+        migrate(&environment, postgres)?;
         let mut apart = Self {
             services: BTreeMap::new(),
             environment,
@@ -107,6 +98,27 @@ impl Drop for Apart {
     }
 }
 
+/// Brings the databases of a data folder, whose engines run, to the version of the binary.
+pub(crate) fn migrate_folder(data: &Path, postgres: &str, nats: &str) -> anyhow::Result<()> {
+    let ports = SERVICES.into_iter().zip(free_ports::<5>()?).collect();
+    let environment = environment(data, postgres, nats, None, &ports)?;
+    migrate(&environment, postgres)
+}
+
+fn migrate(environment: &[(String, String)], postgres: &str) -> anyhow::Result<()> {
+    let migrated = Command::new(binary())
+        .arg("migrate")
+        .envs(environment.iter().cloned())
+        .env("KONTAKTY_OWNER_URL", format!("{postgres}/postgres"))
+        .output()?;
+    ensure!(
+        migrated.status.success(),
+        "not migrated: {}",
+        String::from_utf8_lossy(&migrated.stderr)
+    );
+    Ok(())
+}
+
 fn serve(
     name: &str,
     port: u16,
@@ -136,6 +148,10 @@ fn environment(
         (
             "KONTAKTY__KEYS__FOLDER".to_owned(),
             data.join("keys").display().to_string(),
+        ),
+        (
+            "KONTAKTY__DOCUMENTS__STORAGE".to_owned(),
+            data.join("documents").display().to_string(),
         ),
         (
             "KONTAKTY__TELEMETRY__LOG_FORMAT".to_owned(),

@@ -1,6 +1,6 @@
 //! The small company of the scenarios, and words to speak with it.
 
-use std::{collections::HashMap, io::Write, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 use anyhow::{Context, ensure};
 use api::{
@@ -62,6 +62,13 @@ impl Background {
     pub fn crash(&mut self, now: &str) -> anyhow::Result<()> {
         self.office.kill()?;
         self.office.start_again(&clock(now))
+    }
+
+    /// As [`Self::crash`], to fall by itself at a point of the code.
+    pub fn crash_and_die_at(&mut self, now: &str, kill_point: &str) -> anyhow::Result<()> {
+        self.office.kill()?;
+        self.office
+            .start_again_to_die(&clock(now), Some(kill_point))
     }
 
     async fn furnish(office: Office) -> anyhow::Result<Self> {
@@ -241,17 +248,12 @@ fn clock(now: &str) -> [&str; 4] {
 
 /// Imports CSV text; no row may be rejected.
 pub fn import(office: &Office, staff: &str, kind: &str, csv: &str) -> anyhow::Result<()> {
-    let mut file = tempfile::Builder::new().suffix(".csv").tempfile()?;
-    file.write_all(csv.as_bytes())?;
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join(format!("{kind}.csv"));
+    std::fs::write(&file, csv)?;
     let output = office.command(
         staff,
-        &[
-            "import",
-            kind,
-            &file.path().to_string_lossy(),
-            "--format",
-            "json",
-        ],
+        &["import", kind, &file.to_string_lossy(), "--format", "json"],
     )?;
     let counts: Vec<serde_json::Value> = serde_json::from_str(&output)?;
     let rejected = counts

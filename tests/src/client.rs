@@ -1,23 +1,40 @@
 //! The public API as one caller, over gRPC.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use api::{
     accounts::{
-        accounts_service_client::AccountsServiceClient, cards_service_client::CardsServiceClient,
-        catalogue_service_client::CatalogueServiceClient, deals_service_client::DealsServiceClient,
+        access_service_client::AccessServiceClient, accounts_service_client::AccountsServiceClient,
+        cards_service_client::CardsServiceClient, catalogue_service_client::CatalogueServiceClient,
+        deals_service_client::DealsServiceClient, documents_service_client::DocumentsServiceClient,
         duplicates_service_client::DuplicatesServiceClient,
+        export_service_client::ExportServiceClient, history_service_client::HistoryServiceClient,
         identity_service_client::IdentityServiceClient,
-        prospects_service_client::ProspectsServiceClient, staff_service_client::StaffServiceClient,
+        imports_service_client::ImportsServiceClient, orders_service_client::OrdersServiceClient,
+        policy_service_client::PolicyServiceClient,
+        prospects_service_client::ProspectsServiceClient,
+        saved_views_service_client::SavedViewsServiceClient,
+        staff_service_client::StaffServiceClient, transfers_service_client::TransfersServiceClient,
     },
     analytics::reports_service_client::ReportsServiceClient,
     clock::clock_service_client::ClockServiceClient,
-    contacts::contacts_service_client::ContactsServiceClient,
+    contacts::{
+        contacts_service_client::ContactsServiceClient,
+        person_export_service_client::PersonExportServiceClient,
+    },
     log::log_service_client::LogServiceClient,
     notifications::reminders_service_client::RemindersServiceClient,
-    planning::planning_service_client::PlanningServiceClient,
+    planning::{
+        data_entry_service_client::DataEntryServiceClient,
+        planning_service_client::PlanningServiceClient,
+    },
 };
+use tokio::runtime::Runtime;
 use tonic::{
     Request, Status,
     metadata::{Ascii, MetadataValue},
@@ -60,6 +77,21 @@ impl Interceptor for Credentials {
     }
 }
 
+/// Connections live on a thread of their own: tests hold up theirs while they run commands, and a
+/// server drops a caller that does not answer its pings.
+static CONNECTIONS: LazyLock<std::io::Result<Runtime>> = LazyLock::new(|| {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(1).enable_all().build()
+});
+
+struct Apart(&'static Runtime);
+
+impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Apart {
+    fn execute(&self, connection: F) {
+        self.0.spawn(connection);
+    }
+}
+
 pub type Authenticated = InterceptedService<Channel, Credentials>;
 
 /// All services as one caller.
@@ -82,15 +114,26 @@ macro_rules! clients {
 }
 
 clients! {
+    access: "accounts", AccessServiceClient;
     identity: "accounts", IdentityServiceClient;
     staff: "accounts", StaffServiceClient;
     accounts: "accounts", AccountsServiceClient;
     cards: "accounts", CardsServiceClient;
     catalogue: "accounts", CatalogueServiceClient;
     deals: "accounts", DealsServiceClient;
+    documents: "accounts", DocumentsServiceClient;
     duplicates: "accounts", DuplicatesServiceClient;
+    imports: "accounts", ImportsServiceClient;
+    orders: "accounts", OrdersServiceClient;
     prospects: "accounts", ProspectsServiceClient;
+    saved_views: "accounts", SavedViewsServiceClient;
+    transfers: "accounts", TransfersServiceClient;
+    policy: "accounts", PolicyServiceClient;
+    export: "accounts", ExportServiceClient;
+    history: "accounts", HistoryServiceClient;
+    person_export: "contacts", PersonExportServiceClient;
     contacts: "contacts", ContactsServiceClient;
+    data_entry: "planning", DataEntryServiceClient;
     planning: "planning", PlanningServiceClient;
     reminders: "notifications", RemindersServiceClient;
     reports: "analytics", ReportsServiceClient;
@@ -105,10 +148,12 @@ impl Client {
 
     #[expect(clippy::disallowed_methods, reason = "a client from outside")]
     pub fn at(addresses: &Addresses, token: Option<&str>) -> anyhow::Result<Self> {
+        let connections = CONNECTIONS.as_ref().map_err(|error| anyhow!("{error}"))?;
         let mut channels = BTreeMap::new();
         for (service, address) in addresses {
             let endpoint = Endpoint::from_shared(format!("http://{address}"))?
-                .connect_timeout(Duration::from_secs(5));
+                .connect_timeout(Duration::from_secs(5))
+                .executor(Apart(connections));
             channels.insert(*service, endpoint.connect_lazy());
         }
         let bearer = token

@@ -6,6 +6,7 @@ pub mod campaign;
 pub mod chain;
 pub mod client;
 pub mod contract;
+pub mod documents;
 pub mod load;
 pub mod mixed_load;
 pub mod office;

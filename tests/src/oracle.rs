@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::population::{Role, Task, World};
+use crate::population::{List, Readers, Role, Task, View, World};
 
 impl World {
     /// The groups that somebody leads and those below them.
@@ -41,12 +41,59 @@ impl World {
         !matches!(self.staff[who].role, Role::Head | Role::Manager)
     }
 
-    /// Whoever sees its owner; the pool is for those who see everything.
+    /// Whoever sees its owner; the pool is for those who see everything, and for whoever sees the
+    /// one who has claimed it.
     pub fn sees_account(&self, who: usize, account: usize) -> bool {
-        match self.accounts[account].owner {
-            Some(owner) => self.sees(who, owner),
-            None => self.sees_everything(who),
+        let account = &self.accounts[account];
+        match (account.owner, account.claim) {
+            (Some(owner), _) => self.sees(who, owner),
+            (None, Some(holder)) => self.sees(who, holder),
+            (None, None) => self.sees_everything(who),
         }
+    }
+
+    /// What is only claimed is in the list of claims, and in no other.
+    pub fn lists_account(&self, who: usize, account: usize) -> bool {
+        let owned = self.accounts[account].owner.is_some();
+        self.sees_account(who, account) && (owned || self.sees_everything(who))
+    }
+
+    fn is_below(&self, mut group: usize, above: usize) -> bool {
+        loop {
+            if group == above {
+                return true;
+            }
+            match self.groups[group].parent {
+                Some(parent) => group = parent,
+                None => return false,
+            }
+        }
+    }
+
+    /// Managers know the lists that they are to call.
+    pub fn knows(&self, who: usize, list: &List) -> bool {
+        let person = &self.staff[who];
+        let anybody = list.staff.is_empty() && list.groups.is_empty();
+        let in_group = person.group.is_some_and(|own| {
+            let mut groups = list.groups.iter();
+            groups.any(|group| self.is_below(own, *group))
+        });
+        person.role != Role::Manager || anybody || list.staff.contains(&who) || in_group
+    }
+
+    /// One's own views, and those that are shared with one.
+    pub fn finds(&self, who: usize, view: &View) -> bool {
+        let person = &self.staff[who];
+        view.owner == who
+            || match view.readers {
+                Readers::Nobody => false,
+                Readers::Everybody => true,
+                Readers::Group(group) => {
+                    person.role == Role::Administrator
+                        || person.group.is_some_and(|own| self.is_below(own, group))
+                        || (person.role == Role::Head && self.led_by(who).contains(&group))
+                }
+            }
     }
 
     /// Whoever sees its assignee or its account.
@@ -77,7 +124,9 @@ pub fn callers(method: &str) -> Option<&'static [Role]> {
         | "IdentityService.WhoAmI"
         | "StaffService.ListStaff"
         | "StaffService.ListGroups"
+        | "StaffService.ListAbsences"
         | "CatalogueService.GetCatalogue"
+        | "PolicyService.GetPolicy"
         | "ClockService.GetClock" => &[Administrator, Head, Manager, Operator, Analyst],
         "StaffService.HireStaff"
         | "StaffService.ChangeRole"
@@ -88,6 +137,7 @@ pub fn callers(method: &str) -> Option<&'static [Role]> {
         | "StaffService.AppointGroupHead"
         | "StaffService.ImportStaff"
         | "DealsService.PublishPipeline"
+        | "PolicyService.ChangePolicy"
         | "CatalogueService.PublishEntries"
         | "CatalogueService.WithdrawEntry"
         | "CatalogueService.PublishField"
@@ -101,6 +151,9 @@ pub fn callers(method: &str) -> Option<&'static [Role]> {
         | "ViewsService.RetryParked"
         | "ViewsService.SkipParked"
         | "LogService.ExportOpenedEvents" => &[Administrator],
+        "ImportsService.ListImports" | "ImportsService.ListImportRows" => {
+            &[Administrator, Operator, Analyst]
+        }
         "AccountsService.RegisterProspect"
         | "AccountsService.ChangeAccountDetails"
         | "AccountsService.GetAccount"
@@ -108,31 +161,59 @@ pub fn callers(method: &str) -> Option<&'static [Role]> {
         | "AccountsService.GetOwnershipHistory"
         | "AccountsService.ImportAccounts"
         | "CardsService.GetStatusHistory"
+        | "HistoryService.GetAccountState"
+        | "HistoryService.GetAccountHistory"
+        | "HistoryService.CountAccounts"
         | "DuplicatesService.CheckDuplicate"
+        | "SavedViewsService.SaveView"
+        | "SavedViewsService.DeleteView"
+        | "SavedViewsService.ListSavedViews"
         | "ContactsService.AddContactPerson"
         | "ContactsService.ChangePersonDetails"
         | "ContactsService.ListContactPersons"
         | "ContactsService.RequestErasure"
         | "ContactsService.GetErasure"
-        | "ContactsService.ImportPersons" => &[Administrator, Head, Manager, Operator],
+        | "ContactsService.ImportPersons"
+        | "DataEntryService.ListDataEntryRequests" => &[Administrator, Head, Manager, Operator],
         "AccountsService.AssignOwner"
         | "AccountsService.TransferAccounts"
         | "AccountsService.PreviewTransfer"
+        | "TransfersService.PlanTransfer"
+        | "TransfersService.StartTransfer"
+        | "TransfersService.ListTransfers"
+        | "TransfersService.GetTransfer"
+        | "StaffService.MarkAbsent"
+        | "StaffService.EndAbsence"
         | "AccountsService.ReturnToPool"
         | "DuplicatesService.MergeAccounts"
         | "DuplicatesService.UnmergeAccounts"
+        | "AccessService.ListCardAccess"
+        | "AccessService.ListUnusualReading"
+        | "ExportService.ListCardExports"
         | "ProspectsService.CreateProspectList"
         | "ProspectsService.ChangeProspectList"
         | "ProspectsService.AddToProspectList"
         | "ProspectsService.RemoveFromProspectList"
         | "ProspectsService.CloseProspectList"
         | "ProspectsService.DistributeProspects"
+        | "SavedViewsService.ShareView"
         | "ContactsService.RedactInteraction"
         | "PlanningService.CountNotDone" => &[Administrator, Head],
         "AccountsService.RegisterOrder"
         | "AccountsService.CancelOrder"
         | "AccountsService.ImportOrders"
         | "CardsService.ChangeAccountStatus"
+        | "OrdersService.RecordShipment"
+        | "OrdersService.ReverseShipment"
+        | "OrdersService.RecordPayment"
+        | "OrdersService.ReversePayment"
+        | "OrdersService.GetOrder"
+        | "OrdersService.ListOrders"
+        | "OrdersService.ImportShipments"
+        | "OrdersService.ImportPayments"
+        | "DocumentsService.UploadDocument"
+        | "DocumentsService.DownloadDocument"
+        | "DocumentsService.ListDocuments"
         | "DealsService.ListPipelines"
         | "DealsService.OpenDeal"
         | "DealsService.SetDealFields"
@@ -154,6 +235,7 @@ pub fn callers(method: &str) -> Option<&'static [Role]> {
         | "ContactsService.GetInteraction"
         | "ContactsService.GetTimeline"
         | "ContactsService.ImportInteractions"
+        | "DataEntryService.RequestDataEntry"
         | "PlanningService.CreateTask"
         | "PlanningService.CompleteTask"
         | "PlanningService.RescheduleTask"
@@ -167,6 +249,12 @@ pub fn callers(method: &str) -> Option<&'static [Role]> {
         | "RemindersService.WatchReminders"
         | "RemindersService.AcknowledgeReminder"
         | "RemindersService.ListReminders" => &[Administrator, Head, Manager],
+        "ExportService.ExportAccounts" | "PersonExportService.ExportPersons" => {
+            &[Administrator, Head, Manager]
+        }
+        "DataEntryService.CompleteDataEntry" | "DataEntryService.DeclineDataEntry" => {
+            &[Administrator, Operator]
+        }
         "ReportsService.GetScorecard" => &[Administrator, Head, Manager, Analyst],
         "LogService.GetHead"
         | "LogService.ReadEvents"

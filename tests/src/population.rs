@@ -1,25 +1,27 @@
 //! A generated office: people of all roles in a tree of groups, and what they own, said and
 //! promised. The same seed gives the same office.
 
-use std::{fmt::Write as _, ops::Range};
+use std::{collections::HashMap, fmt::Write as _, ops::Range};
 
 use anyhow::{Context, ensure};
 use api::{
     accounts::{
-        DealFields, FieldValue, FormGroupRequest, ListAccountsRequest, ListDealsRequest,
-        ListStaffRequest, PipelineField, PipelineStage, PublishPipelineRequest,
-        SetDealFieldsRequest,
+        ClaimProspectRequest, CreateProspectListRequest, DealFields, FieldValue, FormGroupRequest,
+        ListAccountsRequest, ListCallers, ListDealsRequest, ListOrdersRequest, ListStaffRequest,
+        PipelineField, PipelineStage, PublishPipelineRequest, SaveViewRequest,
+        SetDealFieldsRequest, ShareViewRequest, UploadHeader, share_view_request::With,
     },
     contacts::{
         AddContactPersonRequest, ErasureGround, GetTimelineRequest, ListContactPersonsRequest,
         RequestErasureRequest,
     },
-    planning::{CancelTaskRequest, ListTasksRequest},
+    planning::{CancelTaskRequest, ListTasksRequest, RequestDataEntryRequest},
 };
 
 use crate::{
     background::{caught_up, import, largest_page, request_id},
     client::Client,
+    documents::upload,
     office::Office,
 };
 
@@ -67,8 +69,35 @@ pub struct Account {
     pub phone: String,
     /// `None`: in the pool.
     pub owner: Option<usize>,
+    /// Who has claimed it, out of the pool.
+    pub claim: Option<usize>,
     /// There is one deal with each.
     pub deal_id: String,
+    /// And one document.
+    pub document_id: String,
+    /// And one request to the operator about each.
+    pub data_entry_id: String,
+}
+
+/// Prospects to call, and who calls them; everybody when nobody is named.
+pub struct List {
+    pub id: String,
+    pub staff: Vec<usize>,
+    pub groups: Vec<usize>,
+}
+
+/// A list of companies that somebody keeps.
+pub struct View {
+    pub id: String,
+    pub owner: usize,
+    pub readers: Readers,
+}
+
+#[derive(Clone, Copy)]
+pub enum Readers {
+    Nobody,
+    Group(usize),
+    Everybody,
 }
 
 /// Somebody at an account.
@@ -128,8 +157,15 @@ pub struct World {
     pub interactions: Vec<Interaction>,
     pub tasks: Vec<Task>,
     pub facts: Vec<Fact>,
-    orders: Vec<usize>,
+    pub lists: Vec<List>,
+    pub views: Vec<View>,
+    /// Whose each of them is.
+    pub orders: Vec<usize>,
+    /// Their ids.
+    pub order_ids: Vec<String>,
     pub pipeline_id: String,
+    /// Hand-overs: from whom to whom.
+    pub transfers: Vec<(String, usize, usize)>,
 }
 
 /// SplitMix64: small, and the same everywhere.
@@ -175,12 +211,19 @@ impl World {
             .filter(|index| matches!(staff[*index].role, Role::Head | Role::Manager))
             .collect();
         let accounts: Vec<_> = (0..ACCOUNTS)
-            .map(|number| Account {
-                external_id: format!("v-a{number}"),
-                id: String::new(),
-                phone: format!("+7901000{number:04}"),
-                deal_id: String::new(),
-                owner: (!random.once_in(5)).then(|| random.one_of(&sellers)),
+            .map(|number| {
+                let owner = (!random.once_in(5)).then(|| random.one_of(&sellers));
+                let claimed = owner.is_none() && !random.once_in(3);
+                Account {
+                    external_id: format!("v-a{number}"),
+                    id: String::new(),
+                    phone: format!("+7901000{number:04}"),
+                    deal_id: String::new(),
+                    document_id: String::new(),
+                    data_entry_id: String::new(),
+                    owner,
+                    claim: claimed.then(|| random.one_of(&sellers)),
+                }
             })
             .collect();
         let contacts = (0..ACCOUNTS)
@@ -229,16 +272,26 @@ impl World {
                 figures,
             })
             .collect();
+        let lists = vec![
+            list(&[], &[]),
+            list(&sellers[sellers.len() - 1..], &[]),
+            list(&sellers[..1], &[1]),
+        ];
+        let views = views(&staff);
         Self {
             groups,
             staff,
+            lists,
+            views,
             accounts,
             contacts,
             interactions,
             tasks,
             facts,
             orders,
+            order_ids: Vec::new(),
             pipeline_id: String::new(),
+            transfers: Vec::new(),
         }
     }
 
@@ -253,6 +306,7 @@ impl World {
             ("persons", self.persons_csv()),
             ("interactions", self.interactions_csv()),
             ("orders", self.orders_csv()),
+            ("payments", self.payments_csv()),
             ("deals", self.deals_csv()),
             ("tasks", self.tasks_csv()),
         ] {
@@ -265,7 +319,68 @@ impl World {
         self.learn_the_rest(&admin).await?;
         self.cancel(&admin).await?;
         self.request_erasures(&admin).await?;
+        self.claim(office).await?;
+        self.make_lists(office).await?;
         caught_up(&admin).await
+    }
+
+    async fn claim(&self, office: &Office) -> anyhow::Result<()> {
+        for account in &self.accounts {
+            if let Some(holder) = account.claim {
+                let client = office.client(&self.staff[holder].external_id)?;
+                let request = ClaimProspectRequest {
+                    request_id: request_id(),
+                    account_id: account.id.clone(),
+                };
+                client.prospects().claim_prospect(request).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn make_lists(&mut self, office: &Office) -> anyhow::Result<()> {
+        let admin = office.client("admin")?;
+        for (number, list) in self.lists.iter_mut().enumerate() {
+            let staff = list.staff.iter().map(|who| self.staff[*who].id.clone());
+            let groups = list
+                .groups
+                .iter()
+                .map(|group| self.groups[*group].id.clone());
+            let request = CreateProspectListRequest {
+                request_id: request_id(),
+                name: format!("Обзвон {number}"),
+                callers: Some(ListCallers {
+                    staff_ids: staff.collect(),
+                    group_ids: groups.collect(),
+                }),
+                ..CreateProspectListRequest::default()
+            };
+            let made = admin.prospects().create_prospect_list(request).await?;
+            list.id = made.into_inner().list_id;
+        }
+        for (number, view) in self.views.iter_mut().enumerate() {
+            let client = office.client(&self.staff[view.owner].external_id)?;
+            let request = SaveViewRequest {
+                request_id: request_id(),
+                name: format!("Подборка {number}"),
+                filter: Some(ListAccountsRequest::default()),
+                ..SaveViewRequest::default()
+            };
+            let saved = client.saved_views().save_view(request).await?;
+            view.id = saved.into_inner().view_id;
+            let with = match view.readers {
+                Readers::Nobody => continue,
+                Readers::Group(group) => With::GroupId(self.groups[group].id.clone()),
+                Readers::Everybody => With::Everybody(true),
+            };
+            let request = ShareViewRequest {
+                request_id: request_id(),
+                view_id: view.id.clone(),
+                with: Some(with),
+            };
+            client.saved_views().share_view(request).await?;
+        }
+        Ok(())
     }
 
     /// Somebody has passed on the demand to erase them; nobody has confirmed it.
@@ -294,7 +409,7 @@ impl World {
             name: PIPELINE.to_owned(),
             stages: vec![PipelineStage {
                 name: STAGE.to_owned(),
-                required: Vec::new(),
+                ..PipelineStage::default()
             }],
             fields: vec![PipelineField {
                 key: TERMS.to_owned(),
@@ -396,6 +511,17 @@ impl World {
             let _ = writeln!(
                 csv,
                 "v-o{number},v-a{account},100.00,RUB,2026-03-09 12:{number:02}"
+            );
+        }
+        csv
+    }
+
+    fn payments_csv(&self) -> String {
+        let mut csv = "external_id,order,amount,paid_at,note\n".to_owned();
+        for (number, account) in self.orders.iter().enumerate() {
+            let _ = writeln!(
+                csv,
+                "v-y{number},v-o{number},40.00,2026-03-09,Аванс [a{account:03}]"
             );
         }
         csv
@@ -504,6 +630,23 @@ impl World {
             };
             admin.deals().set_deal_fields(request).await?;
             self.accounts[number].deal_id = deal_id;
+            let header = UploadHeader {
+                request_id: request_id(),
+                account_id: account_id.clone(),
+                kind: "proposal".to_owned(),
+                title: format!("КП [a{number:03}].txt"),
+                ..UploadHeader::default()
+            };
+            let document = upload(admin, header, b"\xd0\x9a\xd0\x9f").await?;
+            self.accounts[number].document_id = document.id;
+            let request = RequestDataEntryRequest {
+                request_id: request_id(),
+                account_id: account_id.clone(),
+                what: format!("Исправить адрес [a{number:03}]"),
+                ..RequestDataEntryRequest::default()
+            };
+            let requested = admin.data_entry().request_data_entry(request).await?;
+            self.accounts[number].data_entry_id = requested.into_inner().data_entry_id;
             let request = GetTimelineRequest {
                 account_id,
                 page: Some(largest_page()),
@@ -519,6 +662,17 @@ impl World {
                 let found = entries.find(|found| found.external_id == said.external_id);
                 said.id = found.context("an interaction")?.id.clone();
             }
+        }
+        let request = ListOrdersRequest {
+            page: Some(largest_page()),
+            ..ListOrdersRequest::default()
+        };
+        let orders = admin.orders().list_orders(request).await?.into_inner();
+        let orders = orders.orders.into_iter().filter_map(|one| one.order);
+        let ids: HashMap<_, _> = orders.map(|one| (one.external_id, one.id)).collect();
+        for number in 0..self.orders.len() {
+            let id = ids.get(&format!("v-o{number}")).context("an order")?;
+            self.order_ids.push(id.clone());
         }
         let request = ListTasksRequest {
             page: Some(largest_page()),
@@ -629,6 +783,33 @@ fn staff(random: &mut Random) -> Vec<Person> {
         staff.push(person(&format!("v-m{number}"), Role::Manager, Some(group)));
     }
     staff
+}
+
+fn list(staff: &[usize], groups: &[usize]) -> List {
+    List {
+        id: String::new(),
+        staff: staff.to_vec(),
+        groups: groups.to_vec(),
+    }
+}
+
+/// Of somebody of each role, for each circle of readers that the role may have.
+fn views(staff: &[Person]) -> Vec<View> {
+    let of = |owner, readers| View {
+        id: String::new(),
+        owner,
+        readers,
+    };
+    let found = |external_id: &str| staff.iter().position(|one| one.external_id == external_id);
+    let mut views = vec![
+        of(0, Readers::Nobody),
+        of(0, Readers::Everybody),
+        of(0, Readers::Group(3)),
+    ];
+    views.extend(found("v-h1").map(|head| of(head, Readers::Group(1))));
+    views.extend(found("v-m1").map(|manager| of(manager, Readers::Nobody)));
+    views.extend(found("v-op").map(|operator| of(operator, Readers::Nobody)));
+    views
 }
 
 fn task(random: &mut Random, number: usize, sellers: &[usize]) -> Task {

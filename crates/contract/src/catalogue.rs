@@ -42,18 +42,31 @@ pub fn events() -> anyhow::Result<Vec<Event>> {
     all.extend(of::<accounts_domain::distribution::Distribution>(
         "accounts",
     )?);
+    all.extend(of::<accounts_domain::document::Access>("accounts")?);
+    all.extend(of::<accounts_domain::document::Document>("accounts")?);
     all.extend(of::<accounts_domain::group::SalesGroup>("accounts")?);
+    all.extend(of::<accounts_domain::import_batch::ImportBatch>(
+        "accounts",
+    )?);
+    all.extend(of::<accounts_domain::order::Order>("accounts")?);
     all.extend(of::<accounts_domain::pipeline::Pipeline>("accounts")?);
+    all.extend(of::<accounts_domain::policy::Policy>("accounts")?);
     all.extend(of::<accounts_domain::prospect_list::ProspectList>(
         "accounts",
     )?);
+    all.extend(of::<accounts_domain::saved_view::SavedView>("accounts")?);
+    all.extend(of::<accounts_domain::reading::CardView>("accounts")?);
+    all.extend(of::<accounts_domain::reading::Reading>("accounts")?);
     all.extend(of::<accounts_domain::staff::StaffMember>("accounts")?);
+    all.extend(of::<accounts_domain::transfer::Transfer>("accounts")?);
     all.extend(of::<contacts_domain::data_subject::DataSubject>(
         "contacts",
     )?);
     all.extend(of::<contacts_domain::interaction::Interaction>("contacts")?);
     all.extend(of::<contacts_domain::person::Person>("contacts")?);
     all.extend(of::<notifications_domain::Reminder>("notifications")?);
+    all.extend(of::<planning_domain::HandOver>("planning")?);
+    all.extend(of::<planning_domain::DataEntry>("planning")?);
     all.extend(of::<planning_domain::Task>("planning")?);
     // What every service may record.
     for service in SERVICES {

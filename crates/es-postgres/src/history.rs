@@ -29,6 +29,16 @@ impl Log {
         self.history::<A>(&[id], &[]).await?.loaded(id)
     }
 
+    /// The whole history of an aggregate, to be shown: personal fields are opened with the keys there
+    /// are at this moment.
+    pub async fn stream<A: Aggregate>(&self, id: Uuid) -> Result<Vec<Recorded>, LogError> {
+        let stream = StreamId::new(A::CATEGORY, id).to_string();
+        let mut events = self.recorded(&[stream], &[]).await?;
+        events.sort_unstable_by_key(|event| event.position);
+        self.open_personal(&mut events).await?;
+        Ok(events)
+    }
+
     /// One round trip for all of it, personal fields opened.
     pub(crate) async fn history<A: Aggregate>(
         &self,
@@ -39,19 +49,24 @@ impl Log {
             .iter()
             .map(|id| StreamId::new(A::CATEGORY, *id).to_string())
             .collect();
+        let mut events = self.recorded(&streams, requests).await?;
+        self.keys().open_to_decide(&mut events).await?;
+        Ok(History::new::<A>(events))
+    }
+
+    async fn recorded(
+        &self,
+        streams: &[String],
+        requests: &[Uuid],
+    ) -> Result<Vec<Recorded>, LogError> {
         let rows = retry::read(|| {
             sqlx::query(select_events!("log.load($1, $2)"))
-                .bind(&streams)
+                .bind(streams)
                 .bind(requests)
                 .fetch_all(self.pool())
         })
         .await?;
-        let mut events = rows
-            .iter()
-            .map(|row| Row::read(row)?.recorded())
-            .collect::<Result<Vec<_>, LogError>>()?;
-        self.keys().open_to_decide(&mut events).await?;
-        Ok(History::new::<A>(events))
+        rows.iter().map(|row| Row::read(row)?.recorded()).collect()
     }
 }
 

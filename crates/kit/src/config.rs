@@ -41,6 +41,7 @@ pub struct Config {
     pub telemetry: Telemetry,
     pub clock: Clock,
     pub prospects: Prospects,
+    pub documents: Documents,
     pub bootstrap: Bootstrap,
 }
 
@@ -147,6 +148,37 @@ pub struct Prospects {
     pub show_owners: bool,
 }
 
+/// The files of companies and deals.
+#[derive(Debug, Clone)]
+pub struct Documents {
+    pub storage: Storage,
+    /// Of one document.
+    pub max_bytes: i64,
+    /// Media types that may be uploaded; empty: the usual ones of an office.
+    pub types: Vec<String>,
+}
+
+/// Where bytes are kept.
+#[derive(Debug, Clone)]
+pub enum Storage {
+    Folder(PathBuf),
+    S3(S3),
+}
+
+/// A bucket, of Amazon or of anything that speaks like it.
+#[derive(Debug, Clone)]
+pub struct S3 {
+    pub bucket: String,
+    /// What all names begin with; may be empty.
+    pub prefix: String,
+    /// Absent: Amazon's own.
+    pub endpoint: Option<String>,
+    pub region: String,
+    /// Absent: as AWS_ACCESS_KEY_ID and the like say, or the machine's role.
+    pub access_key_id: Option<String>,
+    pub secret_access_key: Option<SecretString>,
+}
+
 /// What an empty installation begins with.
 #[derive(Debug, Clone)]
 pub struct Bootstrap {
@@ -242,6 +274,11 @@ impl Config {
                 ),
                 show_owners: r.parsed("prospects.show_owners", true, "must be true or false"),
             },
+            documents: Documents {
+                storage: storage(r),
+                max_bytes: r.number("documents.max_bytes", 25 << 20, 1, 1 << 30),
+                types: r.list("documents.types"),
+            },
             bootstrap: Bootstrap {
                 administrator_password: r.secret("bootstrap.administrator_password"),
             },
@@ -288,6 +325,38 @@ fn peers(r: &mut Reader) -> BTreeMap<&'static str, String> {
         }
     }
     peers
+}
+
+fn storage(r: &mut Reader) -> Storage {
+    let place = r.text("documents.storage", "data/documents");
+    let endpoint = r.optional("documents.endpoint");
+    let region = r.text("documents.region", "us-east-1");
+    let access_key_id = r.optional("documents.access_key_id");
+    let secret_access_key = r.secret("documents.secret_access_key");
+    let Some(bucket) = place.strip_prefix("s3://") else {
+        return Storage::Folder(place.into());
+    };
+    let (bucket, prefix) = bucket.split_once('/').unwrap_or((bucket, ""));
+    if bucket.is_empty() {
+        r.fault(
+            "documents.storage",
+            "must be a folder or s3://BUCKET/PREFIX",
+        );
+    }
+    if access_key_id.is_some() != secret_access_key.is_some() {
+        r.fault(
+            "documents.secret_access_key",
+            "must be given together with documents.access_key_id",
+        );
+    }
+    Storage::S3(S3 {
+        bucket: bucket.to_owned(),
+        prefix: prefix.trim_matches('/').to_owned(),
+        endpoint,
+        region,
+        access_key_id,
+        secret_access_key,
+    })
 }
 
 fn telemetry(r: &mut Reader) -> Telemetry {

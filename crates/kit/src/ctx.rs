@@ -1,6 +1,9 @@
 //! What a handler knows of the call it answers.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use api::Command;
 use chrono::{DateTime, Utc};
@@ -24,6 +27,8 @@ pub(crate) struct Call {
     /// `kontakty.accounts.v1.AccountsService/GetAccount`
     pub(crate) method: Arc<str>,
     pub(crate) principal: Principal,
+    /// As whom the caller may call this method; never empty.
+    pub(crate) acts_as: Vec<Principal>,
     pub(crate) correlation_id: Uuid,
     pub(crate) traceparent: Option<String>,
     pub(crate) deadline: Instant,
@@ -41,6 +46,8 @@ pub struct Ctx {
     expected_version: Option<i64>,
     zone: Tz,
     scope: Scope,
+    /// Who is away and through whom the caller came to what the call is about.
+    through: Arc<OnceLock<StaffId>>,
     directory: Arc<Snapshot>,
 }
 
@@ -58,7 +65,8 @@ pub(crate) fn open<T>(
     let ctx = Ctx {
         principal: call.principal.clone(),
         now,
-        scope: directory.scope(&call.principal),
+        scope: directory.scope(&call.acts_as),
+        through: Arc::default(),
         request_id: None,
         digest: None,
         expected_version: None,
@@ -66,6 +74,12 @@ pub(crate) fn open<T>(
         zone,
         directory,
     };
+    // Who may not call this method at all calls it for somebody who is away.
+    if let Some(Principal::Staff { id, .. }) = ctx.call.acts_as.first()
+        && ctx.staff() != Some(*id)
+    {
+        let _ = ctx.through.set(*id);
+    }
     Ok((ctx, message))
 }
 
@@ -107,13 +121,27 @@ fn who(principal: &Principal) -> Actor {
 }
 
 impl Ctx {
+    /// A command after all, whose id and content came later than the call: in the first part of what
+    /// is uploaded.
+    pub fn commanding(
+        mut self,
+        request_id: &str,
+        content: &impl Message,
+    ) -> Result<Self, AppError> {
+        let mut v = Violations::new();
+        self.request_id = v.optional_id("request_id", request_id);
+        v.finish()?;
+        self.digest = Some(digest(&self.call, content));
+        Ok(self)
+    }
+
     /// What the log needs to know of the call.
     pub fn command(&self) -> CommandContext {
         CommandContext {
             request_id: self.request_id,
             digest: self.digest,
             actor: who(&self.principal),
-            on_behalf_of: None,
+            on_behalf_of: self.through.get().map(|id| id.0),
             actor_group_id: match &self.principal {
                 Principal::Staff { group_id, .. } => group_id.map(|id| id.0),
                 _ => None,
@@ -165,9 +193,61 @@ impl Ctx {
         }
     }
 
+    /// As whom the caller acts: first as itself, then as those who are away; only those who may
+    /// call this method.
+    pub fn acts_as(&self) -> impl Iterator<Item = (StaffId, Role)> {
+        let all = self.call.acts_as.iter();
+        all.map(|one| match one {
+            Principal::Staff { id, role, .. } => (*id, *role),
+            _ => (self.staff_id(), self.role()),
+        })
+    }
+
+    /// Whether it is the caller, or somebody away for whom the caller acts.
+    pub fn is(&self, id: StaffId) -> bool {
+        self.acts_as().any(|(acted, _)| acted == id)
+    }
+
+    /// Something of this member of staff is what the call is about. Whoever reaches it only for
+    /// somebody who is away acts on behalf of that one, and the log says so.
+    pub fn about(&self, owner: StaffId) {
+        if let Some(away) = self.on_behalf_of(owner) {
+            // What came first is what the call is about.
+            let _ = self.through.set(away);
+        }
+    }
+
+    /// Through whom who is away the caller reaches what is of this member of staff.
+    fn on_behalf_of(&self, owner: StaffId) -> Option<StaffId> {
+        let itself = |one: &&Principal| matches!(one, Principal::Staff { id, .. } if *id == owner);
+        let reaches = |one: &&Principal| self.directory.own_scope(one).includes(owner);
+        let all = &self.call.acts_as;
+        let through = all.iter().find(itself).or_else(|| all.iter().find(reaches));
+        match through {
+            Some(Principal::Staff { id, .. }) if self.staff() != Some(*id) => Some(*id),
+            _ => None,
+        }
+    }
+
+    /// What the log needs to know of one of many things that the call is about: of this member of
+    /// staff, or of nobody.
+    pub fn command_about(&self, owner: Option<StaffId>) -> CommandContext {
+        let command = self.command();
+        let through = owner.and_then(|owner| self.on_behalf_of(owner));
+        CommandContext {
+            on_behalf_of: through.map(|id| id.0).or(command.on_behalf_of),
+            ..command
+        }
+    }
+
     /// Whose accounts, tasks and figures the caller sees.
     pub fn sees(&self) -> &Scope {
         &self.scope
+    }
+
+    /// The same by a directory that knows more than at the beginning of the call.
+    pub fn sees_by(&self, directory: &Snapshot) -> Scope {
+        directory.scope(&self.call.acts_as)
     }
 
     /// In which dates are days.

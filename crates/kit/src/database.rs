@@ -1,6 +1,9 @@
 //! Connections to the database of a service, with limits, so that nothing waits for ever.
 
-use std::{str::FromStr, time::Duration};
+use std::{
+    str::FromStr,
+    time::{Duration, Instant},
+};
 
 use secrecy::ExposeSecret;
 use sqlx::{
@@ -13,6 +16,8 @@ use crate::{StartError, config, migrate};
 
 /// Shorter than any deadline of a call, so that the caller hears of it.
 const ACQUIRE: Duration = Duration::from_secs(3);
+/// How long a service that starts waits for a database that is starting, too, or has much to do.
+const START: Duration = Duration::from_secs(20);
 const IDLE: Duration = Duration::from_mins(10);
 const LIFE: Duration = Duration::from_hours(1);
 
@@ -46,8 +51,17 @@ pub(crate) async fn check_migrated(
     service: &'static str,
     migrator: &Migrator,
 ) -> Result<(), StartError> {
-    let missing = async { migrate::missing(&mut *pool.acquire().await?, migrator).await };
-    match missing.await {
+    let missing = async || migrate::missing(&mut *pool.acquire().await?, migrator).await;
+    let until = Instant::now() + START;
+    let missing = loop {
+        match missing().await {
+            Err(sqlx::Error::PoolTimedOut) if Instant::now() < until => {
+                tracing::warn!(service, "waiting for the database");
+            }
+            answer => break answer,
+        }
+    };
+    match missing {
         Err(source) => Err(StartError::Database { service, source }),
         Ok(missing) => missing.into_iter().next().map_or(Ok(()), |version| {
             Err(StartError::NotMigrated { service, version })

@@ -1,6 +1,7 @@
 //! Who works here, who leads whom and who owns which account, as each service keeps it for itself:
 //! no service calls another to decide a command.
 
+mod absences;
 mod snapshot;
 mod view;
 
@@ -14,6 +15,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 use vocabulary::{AccountId, StaffId};
 
+pub use absences::AbsenceEntry;
 pub use snapshot::{GroupEntry, Membership, Scope, Snapshot, StaffEntry};
 pub(crate) use view::DirectoryView;
 
@@ -37,6 +39,12 @@ impl AccountEntry {
     /// The claim that holds at this time.
     pub fn claim_at(&self, at: DateTime<Utc>) -> Option<ClaimEntry> {
         self.claim.filter(|claim| at < claim.until)
+    }
+
+    /// Whose it is: the owner's, or the one's who has claimed it.
+    pub fn holder_at(&self, at: DateTime<Utc>) -> Option<StaffId> {
+        let claimed = || self.claim_at(at).map(|claim| claim.holder_id);
+        self.owner_id.or_else(claimed)
     }
 
     /// Whether somebody who sees so much sees it: by its owner, or by who has claimed it.

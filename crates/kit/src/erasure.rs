@@ -33,24 +33,20 @@ pub struct Demand {
 }
 
 impl Demand {
-    /// `None` for any other event.
-    pub fn read(event: &Recorded) -> Result<Option<Self>, ApplyError> {
+    pub fn read(event: &Recorded) -> Result<Self, ApplyError> {
         #[derive(Deserialize)]
         struct Fields {
             account_id: AccountId,
             subjects: Vec<Subject>,
             stop_list: Vec<String>,
         }
-        if event.event_type != "data_subject.erased" {
-            return Ok(None);
-        }
         let fields: Fields = event.fields()?;
-        Ok(Some(Self {
+        Ok(Self {
             person_id: PersonId(event.stream.id),
             account_id: fields.account_id,
             subjects: fields.subjects,
             stop_list: fields.stop_list,
-        }))
+        })
     }
 }
 
@@ -70,12 +66,11 @@ impl Erasures {
 impl Reaction for Erasures {
     const NAME: &'static str = "erasures";
     const SOURCES: &'static [&'static str] = &["contacts"];
+    const EVENTS: &'static [&'static str] = &["data_subject.erased"];
 
     async fn react(&self, _source: &str, event: &Recorded) -> Result<(), ApplyError> {
-        if let Some(demand) = Demand::read(event)? {
-            let context = because_of(&self.service, event);
-            carry_out(&self.service, &context, &demand).await?;
-        }
+        let context = because_of(&self.service, event);
+        carry_out(&self.service, &context, &Demand::read(event)?).await?;
         Ok(())
     }
 }

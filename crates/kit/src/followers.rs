@@ -70,7 +70,7 @@ impl<P: Projection> Follower for View<P> {
         name: &'a str,
         source: &'a str,
     ) -> BoxFuture<'a, Result<usize, ApplyError>> {
-        let read = move |position| event(service, source, position);
+        let read = move |position| event(service, source, position, P::PERSONAL);
         retry_parked(service.pool(), name, self.0.as_ref(), source, read).boxed()
     }
 }
@@ -98,20 +98,27 @@ impl<R: Reaction> Follower for Rule<R> {
         _: &'a str,
         source: &'a str,
     ) -> BoxFuture<'a, Result<usize, ApplyError>> {
-        let read = move |position| event(service, source, position);
+        let read = move |position| event(service, source, position, false);
         retry_parked_reaction(service.pool(), self.0.as_ref(), source, read).boxed()
     }
 }
 
 /// One event as the source of a view or reaction would give it.
-async fn event(service: &Service, source: &str, position: i64) -> Result<Recorded, ApplyError> {
+async fn event(
+    service: &Service,
+    source: &str,
+    position: i64,
+    personal: bool,
+) -> Result<Recorded, ApplyError> {
     let absent = || ApplyError::Transient(format!("{source} did not give {position}"));
     if source != service.name() {
         let event = service.node.peers.event(source, position).await?;
         return event.ok_or_else(absent);
     }
     let mut events = service.log.read(position - 1, 1).await?;
-    service.log.open_personal(&mut events).await?;
+    if personal {
+        service.log.open_personal(&mut events).await?;
+    }
     events.pop().ok_or_else(absent)
 }
 

@@ -7,7 +7,7 @@ use http::{HeaderMap, header::AUTHORIZATION};
 use jsonwebtoken::get_current_timestamp;
 
 use crate::{
-    AppError, Identity, Principal, Tokens,
+    AppError, Clock, Identity, Principal, Tokens,
     auth::Refused,
     directory::Directory,
     rights::{Method, Rights},
@@ -21,17 +21,24 @@ pub(crate) struct Gate {
     pub(crate) rights: Rights,
     tokens: Arc<Tokens>,
     directories: HashMap<&'static str, Directory>,
+    clock: Clock,
 }
 
 /// Somebody who was let in.
 pub(crate) struct Admitted {
     pub(crate) principal: Principal,
+    /// As whom the caller may call this method: first as itself, then as those who are away. Each
+    /// brings only what it sees itself: the method of one and the reach of another are nobody's rights.
+    pub(crate) acts_as: Vec<Principal>,
     /// Absent for public methods.
     pass: Option<Pass>,
 }
 
 struct Pass {
     directory: Directory,
+    clock: Clock,
+    /// As whom the caller acts, whatever the method.
+    acts_as: Vec<Principal>,
     /// Unix seconds.
     ends_at: u64,
 }
@@ -41,11 +48,13 @@ impl Gate {
         rights: Rights,
         tokens: Arc<Tokens>,
         directories: HashMap<&'static str, Directory>,
+        clock: Clock,
     ) -> Self {
         Self {
             rights,
             tokens,
             directories,
+            clock,
         }
     }
 
@@ -57,21 +66,22 @@ impl Gate {
         if method.public {
             return Ok(Admitted {
                 principal: Principal::Anyone,
+                acts_as: vec![Principal::Anyone],
                 pass: None,
             });
         }
-        let admitted = self.identify(method, headers).await?.map_err(|refused| {
+        let mut admitted = self.identify(method, headers).await?.map_err(|refused| {
             tracing::info!(method = %method.name, %refused, "token refused");
             AppError::Unauthenticated
         })?;
-        if method.allows(&admitted.principal) {
-            Ok(admitted)
-        } else {
-            Err(AppError::forbidden(
+        admitted.acts_as.retain(|one| method.allows(one));
+        if admitted.acts_as.is_empty() {
+            return Err(AppError::forbidden(
                 "FORBIDDEN",
                 "this role may not call this method",
-            ))
+            ));
         }
+        Ok(admitted)
     }
 
     async fn identify(
@@ -103,12 +113,16 @@ impl Gate {
             Identity::Gateway(name) => Principal::Gateway { name },
             Identity::Service(name) => Principal::Service { name },
         };
+        let acts_as = directory.snapshot().acts_as(&principal, self.clock.now());
         Ok(Ok(Admitted {
-            principal,
             pass: Some(Pass {
                 directory: directory.clone(),
+                clock: self.clock.clone(),
+                acts_as: acts_as.clone(),
                 ends_at: verified.ends_at,
             }),
+            acts_as,
+            principal,
         }))
     }
 
@@ -126,31 +140,49 @@ impl Gate {
 impl Admitted {
     /// Returns when a stream must end because its caller may no longer have it.
     pub(crate) async fn revoked(self) -> AppError {
-        let Some(Pass { directory, ends_at }) = self.pass else {
+        let Some(pass) = self.pass else {
             return std::future::pending().await;
         };
-        let left = Duration::from_secs(ends_at.saturating_sub(get_current_timestamp()));
+        let left = Duration::from_secs(pass.ends_at.saturating_sub(get_current_timestamp()));
         tokio::select! {
             () = tokio::time::sleep(left) => AppError::Unauthenticated,
-            error = changed(&directory, &self.principal) => error,
+            error = pass.changed(&self.principal) => error,
         }
     }
 }
 
-async fn changed(directory: &Directory, principal: &Principal) -> AppError {
-    let Principal::Staff { id, role, group_id } = principal else {
-        return std::future::pending().await;
-    };
-    let mut position = directory.changed();
-    loop {
-        match directory.snapshot().staff(*id) {
-            Some(entry) if entry.dismissed => return AppError::Unauthenticated,
-            Some(entry) if entry.role == *role && entry.group_id == *group_id => {}
-            // The caller comes again and gets what its new place lets it see.
-            _ => return AppError::Unavailable("the rights of the caller have changed".to_owned()),
-        }
-        if position.changed().await.is_err() {
+impl Pass {
+    async fn changed(&self, principal: &Principal) -> AppError {
+        let Principal::Staff { id, role, group_id } = principal else {
             return std::future::pending().await;
+        };
+        let mut position = self.directory.changed();
+        loop {
+            let (snapshot, now) = (self.directory.snapshot(), self.clock.now());
+            match snapshot.staff(*id) {
+                Some(entry) if entry.dismissed => return AppError::Unauthenticated,
+                Some(entry)
+                    if entry.role == *role
+                        && entry.group_id == *group_id
+                        && snapshot.acts_as(principal, now) == self.acts_as => {}
+                // The caller comes again and gets what its new place lets it see.
+                _ => {
+                    let what = "the rights of the caller have changed";
+                    return AppError::Unavailable(what.to_owned());
+                }
+            }
+            let turns = async {
+                match snapshot.absences().next_turn(*id, now) {
+                    Some(at) => self.clock.sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = turns => {}
+                moved = position.changed() => if moved.is_err() {
+                    return std::future::pending().await;
+                }
+            }
         }
     }
 }

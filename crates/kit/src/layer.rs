@@ -2,6 +2,8 @@
 //! deadline, who calls and with what right; and after the handler: panics and foreign errors
 //! become ours, figures are counted.
 
+mod upload;
+
 use std::{
     convert::Infallible,
     panic::AssertUnwindSafe,
@@ -31,13 +33,18 @@ use crate::{
     status::{WORDING, Wording},
     telemetry,
 };
+use upload::Upload;
 
 /// For callers that set none.
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(10);
 /// Nobody waits longer for a whole answer; parts of a stream may go on coming.
 const LONGEST_DEADLINE: Duration = Duration::from_secs(30);
+/// For a whole request that comes in parts, over a slow line.
+const LONGEST_UPLOAD: Duration = Duration::from_mins(10);
 /// Handlers at work at once; more would only wait for the same database.
 const MOST_AT_ONCE: usize = 2_000;
+/// Uploads at once, in places of their own: lines decide how long they last, and all others go on.
+const MOST_UPLOADS: usize = 64;
 
 /// Wraps the routes of a server.
 #[derive(Clone)]
@@ -48,6 +55,7 @@ struct Shared {
     metrics: Metrics,
     stopping: CancellationToken,
     at_once: Semaphore,
+    uploads: Semaphore,
 }
 
 impl CallLayer {
@@ -57,6 +65,7 @@ impl CallLayer {
             metrics,
             stopping,
             at_once: Semaphore::new(MOST_AT_ONCE),
+            uploads: Semaphore::new(MOST_UPLOADS),
         }))
     }
 }
@@ -165,21 +174,25 @@ impl Shared {
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Send,
         S::Future: Send,
     {
-        let budget = budget(request.headers());
+        let (places, default, longest) = if method.uploads {
+            request = request.map(|body| Body::new(Upload::new(body)));
+            (&self.uploads, LONGEST_UPLOAD, LONGEST_UPLOAD)
+        } else {
+            (&self.at_once, DEFAULT_DEADLINE, LONGEST_DEADLINE)
+        };
+        let budget = budget(request.headers(), default, longest);
         let deadline = Instant::now() + budget;
         let mut admitted = None;
         let work = async {
-            let _at_work = self
-                .at_once
-                .try_acquire()
-                .map_err(|_| AppError::Exhausted {
-                    reason: "OVERLOADED",
-                    message: "too many calls at once",
-                })?;
+            let _at_work = places.try_acquire().map_err(|_| AppError::Exhausted {
+                reason: "OVERLOADED",
+                message: "too many calls at once",
+            })?;
             let admitted = admitted.insert(self.gate.admit(method, request.headers()).await?);
             request.extensions_mut().insert(Call {
                 method: Arc::clone(&method.path),
                 principal: admitted.principal.clone(),
+                acts_as: admitted.acts_as.clone(),
                 correlation_id: wording.correlation_id,
                 traceparent: telemetry::traceparent(&Span::current()),
                 deadline,
@@ -244,7 +257,7 @@ fn said(panic: &(dyn std::any::Any + Send)) -> String {
     format!("panic: {}", text.unwrap_or_default())
 }
 
-fn budget(headers: &HeaderMap) -> Duration {
+fn budget(headers: &HeaderMap, default: Duration, longest: Duration) -> Duration {
     match headers
         .get("grpc-timeout")
         .and_then(|value| timeout(value.to_str().ok()?))
@@ -253,8 +266,8 @@ fn budget(headers: &HeaderMap) -> Duration {
         // one says is CANCELLED.
         Some(asked) => asked
             .saturating_sub((asked / 10).min(Duration::from_millis(20)))
-            .min(LONGEST_DEADLINE),
-        None => DEFAULT_DEADLINE,
+            .min(longest),
+        None => default,
     }
 }
 

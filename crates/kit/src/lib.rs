@@ -15,6 +15,7 @@ mod paging;
 pub mod passwords;
 mod rights;
 mod serve;
+mod sheet;
 mod status;
 mod stream;
 mod violations;
@@ -26,6 +27,7 @@ pub use messages::in_words;
 pub use paging::{Page, Pages, fingerprint};
 pub use rights::{Method, Rights, RightsError};
 pub use serve::{Mounted, ServeError, serve};
+pub use sheet::{CardList, SheetFormat, SheetLanguage, SheetPart};
 pub use status::AppError;
 pub use stream::{Closed, HEARTBEAT, Sender, StreamEnd, Streaming, stream};
 pub use violations::Violations;
@@ -47,6 +49,7 @@ mod log_service;
 mod metrics;
 pub mod migrate;
 mod node;
+pub mod objects;
 mod peers;
 mod rebuilds;
 mod recorded;
@@ -60,14 +63,15 @@ mod views_service;
 pub use clock::{Clock, ClockRefusal};
 pub use config::Config;
 pub use directory::{
-    AccountEntry, ClaimEntry, Directory, GroupEntry, Membership, Scope, Snapshot, StaffEntry,
+    AbsenceEntry, AccountEntry, ClaimEntry, Directory, GroupEntry, Membership, Scope, Snapshot,
+    StaffEntry,
 };
 pub use keys::{
     add_master_key, create_keys, master_key_belongs, master_keys, read_master_keys,
     retire_master_keys,
 };
 pub use leader::Term;
-pub use log_service::export::Export;
+pub use log_service::export::{CardsExported, Event as ExportEvent, Export};
 pub use metrics::Metrics;
 pub use node::{Node, Parts, StartError};
 pub use peers::{Bearer, PeerChannel, Peers};

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use es_postgres::projection::{
-    BuildError, Builder, Projection, Rebuild, Share, State, Version, standings,
+    BuildError, Builder, OwnLog, Projection, Rebuild, Share, State, Version, standings,
 };
 use futures::{FutureExt, future::BoxFuture};
 use tokio::sync::watch;
@@ -118,7 +118,7 @@ async fn carry_out<P: Projection>(
     stop: &CancellationToken,
 ) -> Result<(), BuildError> {
     let pool = service.pool();
-    let (source, head) = (sources(service), heads(service));
+    let (source, head) = (sources::<P>(service), heads(service));
     let builder = Builder {
         pool: pool.clone(),
         projection: Arc::clone(view),
@@ -183,14 +183,13 @@ async fn carry_out<P: Projection>(
 }
 
 /// Versions do without the bus: they have much to read and nobody waits for them.
-fn sources(service: &Service) -> impl Fn(&'static str, Option<Share>) -> Events + Send + Sync {
+fn sources<P: Projection>(
+    service: &Service,
+) -> impl Fn(&'static str, Option<Share>) -> Events + Send + Sync {
     let service = service.clone();
     move |source, share| {
         if source == service.name() {
-            Events::Own(es_postgres::projection::OwnLog::of(
-                service.log.clone(),
-                share,
-            ))
+            Events::Own(OwnLog::of::<P>(service.log.clone(), share))
         } else {
             Events::Owner(bus::Pages::new(source, service.node.peers.fetch(source)))
         }

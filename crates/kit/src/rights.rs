@@ -23,6 +23,8 @@ pub struct Method {
     pub roles: Vec<rights::Role>,
     /// The answer comes in many parts, for as long as the caller listens.
     pub streams: bool,
+    /// The request comes in many parts, as fast as the caller's line is.
+    pub uploads: bool,
 }
 
 /// Every method that can be answered here, by path.
@@ -84,6 +86,7 @@ impl Rights {
                     public: rights.public,
                     roles: rights.roles().collect(),
                     streams: method.is_server_streaming(),
+                    uploads: method.is_client_streaming(),
                 };
                 methods.insert(format!("/{}", entry.path), Arc::new(entry));
             }
@@ -100,6 +103,7 @@ impl Rights {
                 public: true,
                 roles: Vec::new(),
                 streams,
+                uploads: false,
             };
             methods.insert(format!("/{}", entry.path), Arc::new(entry));
         }
@@ -186,6 +190,7 @@ mod tests {
             public: false,
             roles: Vec::new(),
             streams: false,
+            uploads: false,
         };
         let id = StaffId::of_external("a");
         for role in Role::ALL {

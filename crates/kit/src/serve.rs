@@ -131,7 +131,12 @@ pub async fn serve(
     }
 
     let stopping = CancellationToken::new();
-    let gate = Gate::new(Rights::read()?, node.tokens.clone(), directories);
+    let gate = Gate::new(
+        Rights::read()?,
+        node.tokens.clone(),
+        directories,
+        node.clock.clone(),
+    );
     let calls = CallLayer::new(gate, node.metrics.clone(), stopping.clone());
     let server = Server::builder()
         .accept_http1(true)

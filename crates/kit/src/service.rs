@@ -27,7 +27,7 @@ use crate::{
     followers::{Follower, Followers, Rule, View},
     leader::{Leadership, Term},
     rebuilds::Wanted,
-    views::Views,
+    views::{self, Views},
 };
 
 /// Clones share everything.
@@ -182,7 +182,8 @@ impl Service {
         let stopping = self.node.tasks.stopping();
         while !stopping.is_cancelled() {
             let (pool, view) = (self.pool().clone(), Arc::clone(&view));
-            let events = self.events(source, P::NAME);
+            let own = || OwnLog::of::<P>(self.log.clone(), None);
+            let events = self.events(source, P::NAME, own);
             let run = run_projection(pool, view, events, progress.clone(), stopping.clone());
             if let Err(error) = run.await {
                 tracing::error!(service = self.name(), view = P::NAME, "{error}");
@@ -204,7 +205,8 @@ impl Service {
             self.lead(&format!("{} from {source}", R::NAME), move |term| {
                 let _alive = &follower;
                 let (pool, reaction) = (service.pool().clone(), Arc::clone(&reaction));
-                let events = service.events(source, R::NAME);
+                let own = || OwnLog::sealed(service.log.clone());
+                let events = service.events(source, R::NAME, own);
                 let progress = progress.clone();
                 async move {
                     let Term { fence, over, .. } = term;
@@ -219,9 +221,9 @@ impl Service {
     }
 
     /// A log, for a view or reaction of ours.
-    fn events(&self, source: &'static str, purpose: &str) -> Events {
+    fn events(&self, source: &'static str, purpose: &str, own: impl FnOnce() -> OwnLog) -> Events {
         if source == self.name() {
-            return Events::Own(OwnLog::new(self.log.clone()));
+            return Events::Own(own());
         }
         let jetstream = self.node.jetstream.clone();
         let consumer = format!("{}--{purpose}--{}", self.name(), self.node.instance());
@@ -320,10 +322,30 @@ impl Service {
         ctx: &Ctx,
         id: AccountId,
     ) -> Result<AccountEntry, AppError> {
-        self.known_account(id)
-            .await?
-            .filter(|account| account.is_visible(ctx.sees(), ctx.now))
-            .ok_or(AppError::NotFound { what: "account" })
+        let seen = self.seen_account(ctx, id).await?;
+        seen.ok_or(AppError::NotFound { what: "account" })
+    }
+
+    /// The account, if the caller sees it. One that became the caller's a moment ago is seen too, and
+    /// what is hidden takes as long to answer as what is not there.
+    pub async fn seen_account(
+        &self,
+        ctx: &Ctx,
+        id: AccountId,
+    ) -> Result<Option<AccountEntry>, AppError> {
+        let find = async || {
+            let account = self.directory.accounts(&[id]).await?.remove(&id);
+            Ok::<_, AppError>(account.filter(|known| known.is_visible(ctx.sees(), ctx.now)))
+        };
+        let mut seen = find().await?;
+        if seen.is_none() {
+            self.catch_up().await?;
+            seen = find().await?;
+        }
+        if let Some(holder) = seen.as_ref().and_then(|seen| seen.holder_at(ctx.now)) {
+            ctx.about(holder);
+        }
+        Ok(seen)
     }
 
     /// Whose the account is. One that was made a moment ago is known too.
@@ -358,6 +380,16 @@ impl Service {
     pub async fn catch_up(&self) -> Result<(), AppError> {
         let head = self.head("accounts").await?;
         self.views.directory_reached(head).await
+    }
+
+    /// Waits until the read models here have all that a service has recorded so far; refuses
+    /// `VIEW_BEHIND` if that takes too long.
+    pub async fn catch_up_with(&self, source: &str) -> Result<(), AppError> {
+        let position = common::Position {
+            service: source.to_owned(),
+            position: self.head(source).await?,
+        };
+        self.views.reached(&[position], views::PATIENCE).await
     }
 }
 

@@ -9,7 +9,7 @@ use es::Violation;
 use prost_types::Timestamp;
 use vocabulary::{Deadline, Email, InvalidPeriod, Period, PhoneNumber, UnknownTerm, normalise};
 
-use crate::{AppError, wire};
+use crate::{AppError, SheetFormat, SheetLanguage, wire};
 
 /// Nobody has more telephones.
 const MAX_CONTACT_POINTS: usize = 20;
@@ -193,6 +193,30 @@ impl Violations {
                     }
                 }
                 Period::default()
+            }
+        }
+    }
+
+    /// In which form a list is wanted.
+    pub fn sheet_format(&mut self, field: &str, number: i32) -> SheetFormat {
+        match common::SheetFormat::try_from(number) {
+            Ok(common::SheetFormat::Unspecified | common::SheetFormat::Csv) => SheetFormat::Csv,
+            Ok(common::SheetFormat::Xlsx) => SheetFormat::Xlsx,
+            Err(_) => {
+                self.add(field, "must be one of the contract's values");
+                SheetFormat::Csv
+            }
+        }
+    }
+
+    /// In which language its header is wanted; empty: Russian.
+    pub fn sheet_language(&mut self, field: &str, text: &str) -> SheetLanguage {
+        match text.trim() {
+            "" | "ru" => SheetLanguage::Russian,
+            "en" => SheetLanguage::English,
+            _ => {
+                self.add(field, "must be ru or en");
+                SheetLanguage::Russian
             }
         }
     }

@@ -42,16 +42,24 @@ macro_rules! ids {
 }
 
 ids! {
+    /// A time somebody is away.
+    AbsenceId = "absence";
     /// A company.
     AccountId = "account";
     /// A deal.
     DealId = "deal";
+    /// A document, whatever its version.
+    DocumentId = "document";
     /// A group of staff.
     GroupId = "group";
+    /// A file that was imported, by the digest of its bytes.
+    ImportId = "import";
     /// A contact that took place.
     InteractionId = "interaction";
     /// An order.
     OrderId = "order";
+    /// Money that came in for an order.
+    PaymentId = "payment";
     /// A contact person.
     PersonId = "person";
     /// A pipeline of deals.
@@ -60,10 +68,16 @@ ids! {
     ProspectListId = "prospect_list";
     /// A reminder of one task for one person.
     ReminderId = "reminder";
+    /// A list that somebody keeps with its filters.
+    SavedViewId = "saved_view";
+    /// Goods of an order that left.
+    ShipmentId = "shipment";
     /// A member of staff.
     StaffId = "staff";
     /// A task.
     TaskId = "task";
+    /// A hand-over of many accounts.
+    TransferId = "transfer";
 }
 
 impl TaskId {

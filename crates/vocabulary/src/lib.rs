@@ -11,12 +11,13 @@ mod text;
 
 pub use email::{Email, InvalidEmail};
 pub use ids::{
-    AccountId, DealId, GroupId, InteractionId, OrderId, PersonId, PipelineId, ProspectListId,
-    ReminderId, StaffId, TaskId, derived_id,
+    AbsenceId, AccountId, DealId, DocumentId, GroupId, ImportId, InteractionId, OrderId, PaymentId,
+    PersonId, PipelineId, ProspectListId, ReminderId, SavedViewId, ShipmentId, StaffId, TaskId,
+    TransferId, derived_id,
 };
 pub use money::{InvalidMoney, Money};
 pub use next_step::{Deadline, InvalidDeadline, NextStep, next_step_faults};
 pub use period::{InvalidPeriod, Period, parse_instant};
 pub use phone::{InvalidPhone, PhoneNumber};
 pub use terms::{Direction, ErasureGround, InteractionKind, Outcome, Role, TaskKind, UnknownTerm};
-pub use text::{fold_for_search, normalise};
+pub use text::{fold_for_parts, fold_for_search, normalise};

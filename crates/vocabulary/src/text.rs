@@ -18,28 +18,50 @@ pub fn fold_for_search(text: &str) -> String {
             folded.push(' ');
         }
         let cyrillic = word.chars().any(|c| ('а'..='я').contains(&c) || c == 'ё');
-        folded.extend(word.chars().map(|c| match (c, cyrillic) {
-            ('a', true) => 'а',
-            ('b', true) => 'в',
-            ('c', true) => 'с',
-            ('ё', _) | ('e', true) => 'е',
-            ('h', true) => 'н',
-            ('k', true) => 'к',
-            ('m', true) => 'м',
-            ('o', true) => 'о',
-            ('p', true) => 'р',
-            ('t', true) => 'т',
-            ('x', true) => 'х',
-            ('y', true) => 'у',
-            (other, _) => other,
+        folded.extend(word.chars().map(|letter| match letter {
+            'ё' => 'е',
+            letter if cyrillic => look_alike(letter),
+            letter => letter,
         }));
     }
     folded
 }
 
+/// What a part of a word is compared by: as [`fold_for_search`], and Latin letters that look like
+/// Russian ones are these in every word, because a part does not tell which it is.
+pub fn fold_for_parts(text: &str) -> String {
+    fold_for_search(text).chars().map(look_alike).collect()
+}
+
+fn look_alike(letter: char) -> char {
+    match letter {
+        'a' => 'а',
+        'b' => 'в',
+        'c' => 'с',
+        'e' => 'е',
+        'h' => 'н',
+        'k' => 'к',
+        'm' => 'м',
+        'o' => 'о',
+        'p' => 'р',
+        't' => 'т',
+        'x' => 'х',
+        'y' => 'у',
+        other => other,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_are_found_whatever_the_alphabet_of_the_rest() {
+        // "OOO" and "BEKTOP" in Latin letters
+        assert_eq!(fold_for_parts("OOO «BEKTOP»"), "ооо вектор");
+        let (whole, part) = (fold_for_parts("Hotel Tele2"), fold_for_parts("HOTE"));
+        assert!(whole.contains(&part), "{whole} {part}");
+    }
 
     #[test]
     fn people_find_what_they_type() {

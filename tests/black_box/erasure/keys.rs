@@ -90,7 +90,7 @@ async fn correct(client: &Client, range: std::ops::Range<usize>) -> anyhow::Resu
         let change = ChangeAccountDetailsRequest {
             request_id: request_id(),
             account_id: account.id.clone(),
-            address: Some("пр. Ленина, 1".to_owned()),
+            city: Some("Миасс".to_owned()),
             ..ChangeAccountDetailsRequest::default()
         };
         client.accounts().change_account_details(change).await?;

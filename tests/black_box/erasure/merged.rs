@@ -101,7 +101,7 @@ async fn all_records_of_a_company_that_is_the_person_go_along() -> anyhow::Resul
         name: "Поставка".to_owned(),
         stages: vec![PipelineStage {
             name: "Новая".to_owned(),
-            required: Vec::new(),
+            ..PipelineStage::default()
         }],
         fields: vec![PipelineField {
             key: "terms".to_owned(),

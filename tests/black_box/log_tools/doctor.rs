@@ -51,6 +51,10 @@ impl Installation {
         for service in SERVICES {
             let _ = writeln!(config, "{service} = '{}'", self.psql.url(service)?);
         }
+        if !more.contains("[documents]") {
+            let documents = self.office.data().join("documents");
+            let _ = writeln!(config, "[documents]\nstorage = '{}'", documents.display());
+        }
         config += more;
         let path = self.folder.path().join("office.toml");
         fs::write(&path, config)?;
@@ -89,6 +93,25 @@ fn wrong(said: &str) -> Vec<&str> {
     said.lines()
         .filter(|line| line.starts_with("WRONG"))
         .collect()
+}
+
+/// T-018: documents need a place that keeps them.
+#[tokio::test]
+async fn documents_need_a_place() -> anyhow::Result<()> {
+    let installation = Installation::new()?;
+    let (said, _) = installation.examine("", "C.UTF-8")?;
+    ensure!(said.contains("ok     documents in "), "{said}");
+    for nowhere in [
+        "storage = '/proc/none'",
+        "storage = 's3://none'\nendpoint = 'http://127.0.0.1:1'\naccess_key_id = 'a'\n\
+         secret_access_key = 'b'",
+    ] {
+        let (said, well) = installation.examine(&format!("[documents]\n{nowhere}\n"), "ru_RU")?;
+        let wrong = wrong(&said);
+        let named = wrong.iter().any(|line| line.contains("документы в "));
+        ensure!(!well && named, "{nowhere}: {said}");
+    }
+    Ok(())
 }
 
 #[tokio::test]

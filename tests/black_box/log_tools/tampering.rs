@@ -50,6 +50,7 @@ fn newest(folder: &Path) -> anyhow::Result<std::path::PathBuf> {
         .context("no checkpoint")
 }
 
+/// N-02: whatever is altered in the log, its position is named.
 #[tokio::test]
 async fn tampering_is_named_by_its_position_and_checkpoints_show_the_rest() -> anyhow::Result<()> {
     let office = Office::start(&[])?;
@@ -210,7 +211,7 @@ async fn a_forged_checkpoint_counts_for_nothing() -> anyhow::Result<()> {
     ensure!(said.contains("is not a checkpoint"), "{said}");
 
     // Well signed, by somebody else.
-    let other = Office::start(&[])?;
+    let other = Office::start_unprepared()?;
     let theirs = tempfile::tempdir()?;
     other.command(
         "admin",

@@ -8,7 +8,10 @@ use api::{
         GetTimelineRequest, GetTimelineResponse, InteractionKind, ListContactPersonsRequest,
         LogInteractionRequest, NextStep, Outcome,
     },
-    planning::{ListAccountsWithoutNextStepRequest, ListTasksRequest, Task, TaskState},
+    planning::{
+        CreateTaskRequest, ListAccountsWithoutNextStepRequest, ListTasksRequest, Task, TaskKind,
+        TaskState,
+    },
 };
 use async_nats::jetstream;
 use tests::{
@@ -32,6 +35,7 @@ struct Scene {
     t_501: String,
 }
 
+/// S-04, T-037: result and next step in one decision.
 #[tokio::test]
 async fn s04_result_and_next_step_in_one_decision() -> anyhow::Result<()> {
     let scene = Scene::set().await?;
@@ -39,6 +43,7 @@ async fn s04_result_and_next_step_in_one_decision() -> anyhow::Result<()> {
     without_a_comment_nothing_happens(&scene).await?;
     let next_task_id = the_whole_decision(&scene).await?;
     delivered_again_it_changes_nothing(&scene, &next_task_id).await?;
+    a_task_of_a_moment_ago_is_completed(&scene).await?;
     // The last contact completed the last task and promised nothing.
     without_a_next_step_the_account_is_named(&scene).await
 }
@@ -119,6 +124,35 @@ async fn delivered_again_it_changes_nothing(
     let now = office.events("planning").await?;
     ensure!(now.len() == before.len() + 1, "{now:?} after {before:?}");
     ensure!(scene.timeline().await?.total == timeline.total + 1);
+    Ok(())
+}
+
+/// Nobody has to name the position of a task that was just made.
+async fn a_task_of_a_moment_ago_is_completed(scene: &Scene) -> anyhow::Result<()> {
+    for _ in 0..10 {
+        let request = CreateTaskRequest {
+            request_id: request_id(),
+            account_id: scene.account_id.clone(),
+            assignee_id: scene.office.staff["s-11"].clone(),
+            due_at: "2026-03-16T11:00:00+03:00".to_owned(),
+            kind: TaskKind::Call.into(),
+            comment: "Перезвонить".to_owned(),
+            ..CreateTaskRequest::default()
+        };
+        let made = scene.petrov.planning().create_task(request).await?;
+        let kept = LogInteractionRequest {
+            completes_task_id: made.into_inner().task_id,
+            next_step: None,
+            ..scene.call()
+        };
+        scene.petrov.contacts().log_interaction(kept).await?;
+    }
+    let tasks = scene.tasks_when(|tasks| open(tasks).is_empty()).await;
+    ensure!(
+        tasks.len() == 12 && open(&tasks).is_empty(),
+        "{:?}",
+        open(&tasks)
+    );
     Ok(())
 }
 

@@ -1,5 +1,4 @@
-//! S-08: who may write what. Personal data is by operator only, which is how an office begins; there
-//! are no requests for data entry yet.
+//! S-08: who may write what. Personal data is by operator only, which is how an office begins.
 
 use anyhow::{Context, ensure};
 use api::{
@@ -7,7 +6,9 @@ use api::{
         ChangePersonDetailsRequest, ContactPoints, InteractionKind, ListContactPersonsRequest,
         LogInteractionRequest, Outcome,
     },
-    planning::{CreateTaskRequest, TaskKind},
+    planning::{
+        CreateTaskRequest, ListDataEntryRequestsRequest, RequestDataEntryRequest, TaskKind,
+    },
 };
 use tests::{
     background::{Background, code, import, reason, request_id},
@@ -19,6 +20,7 @@ const ACCOUNTS: &str =
     "external_id,name,phone,city,owner\nacc-1001,ООО «Вектор-Строй»,+7 900 000-05-55,Миасс,s-11\n";
 const PERSONS: &str = "external_id,account,name,position,phone\np-1,acc-1001,Ильин Константин Петрович,директор,+7 900 000-01-15\n";
 
+/// S-08, T-026: operators edit personal data and not events, managers the reverse.
 #[tokio::test]
 async fn s08_who_may_write_what() -> anyhow::Result<()> {
     let office = Background::start("2026-03-10T09:00:00+03:00").await?;
@@ -72,7 +74,7 @@ async fn s08_who_may_write_what() -> anyhow::Result<()> {
     refused(answer.map(drop), "PERSONAL_DATA_BY_OPERATOR")?;
     let call = LogInteractionRequest {
         request_id: request_id(),
-        account_id,
+        account_id: account_id.clone(),
         kind: InteractionKind::Call.into(),
         outcome: Outcome::Connected.into(),
         ..LogInteractionRequest::default()
@@ -80,10 +82,31 @@ async fn s08_who_may_write_what() -> anyhow::Result<()> {
     let answer = belova.contacts().log_interaction(call).await;
     refused(answer.map(drop), "FORBIDDEN")?;
 
+    let wanted = RequestDataEntryRequest {
+        request_id: request_id(),
+        account_id: account_id.clone(),
+        person_id: ilyin.id.clone(),
+        what: "Новый телефон: +7 900 000-01-17".to_owned(),
+    };
+    let recorded = petrov.data_entry().request_data_entry(wanted).await?;
+    let recorded = recorded.into_inner().recorded.context("recorded")?;
+    let queue = ListDataEntryRequestsRequest {
+        min_positions: recorded.position.into_iter().collect(),
+        ..ListDataEntryRequestsRequest::default()
+    };
+    let queue = belova.data_entry().list_data_entry_requests(queue).await?;
+    let queue = queue.into_inner();
+    ensure!(queue.total == 1 && queue.requests.len() == 1, "{queue:?}");
+    let entry = &queue.requests[0];
+    ensure!(entry.account_id == account_id && entry.person_id == ilyin.id);
+    ensure!(entry.requested_by == office.staff["s-11"]);
+    ensure!(entry.what == "Новый телефон: +7 900 000-01-17");
+
     for (service, event_type, expected) in [
         ("planning", "task.created", 4),
         ("contacts", "person.details_changed", 1),
         ("contacts", "interaction.logged", 0),
+        ("planning", "data_entry.requested", 1),
     ] {
         let events = office.events(service).await?;
         let count = events.iter().filter(|(of, _)| of == event_type).count();

@@ -16,7 +16,7 @@ use tests::{
 
 use super::walk::{HIDDEN, OK, PASSED, Walk};
 
-const OUT_OF_REACH: &str = "OWNER_OUT_OF_REACH";
+pub(super) const OUT_OF_REACH: &str = "OWNER_OUT_OF_REACH";
 
 pub(super) async fn walk(walk: &mut Walk<'_>, method: &str) -> anyhow::Result<()> {
     match method {
@@ -46,7 +46,7 @@ pub(super) async fn walk(walk: &mut Walk<'_>, method: &str) -> anyhow::Result<()
 }
 
 /// Those who could own accounts.
-fn sellers(walk: &Walk<'_>) -> Vec<usize> {
+pub(super) fn sellers(walk: &Walk<'_>) -> Vec<usize> {
     let sells = |who: &usize| {
         let person = &walk.world.staff[*who];
         !person.dismissed && !matches!(person.role, Role::Operator | Role::Analyst)
@@ -272,7 +272,7 @@ async fn preview(walk: &mut Walk<'_>) -> anyhow::Result<()> {
 
 async fn list(walk: &mut Walk<'_>) -> anyhow::Result<()> {
     let (world, who) = (walk.world, walk.who);
-    let seen = |account: &usize| world.sees_account(who, *account);
+    let seen = |account: &usize| world.lists_account(who, *account);
     let everything = ListAccountsRequest {
         count: true,
         page: Some(largest_page()),
@@ -355,6 +355,7 @@ async fn import_accounts(walk: &mut Walk<'_>) -> anyhow::Result<()> {
     let request = ImportAccountsRequest {
         rows,
         dry_run: true,
+        file: None,
     };
     let results = walk
         .client

@@ -1,12 +1,16 @@
 //! What changes who sees what, and how soon it does.
 
-use std::time::{Duration, Instant};
+use std::{
+    cmp::Reverse,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, ensure};
 use api::{
     accounts::{
-        DismissStaffRequest, GetAccountRequest, ListAccountsRequest, MoveToGroupRequest,
-        TransferAccountsRequest,
+        DismissStaffRequest, GetAccountRequest, GetTransferRequest, ListAccountsRequest,
+        MoveToGroupRequest, StartTransferRequest, TransferAccountsRequest, TransferPlan,
+        TransferShare, TransferShares, TransferState, transfer_plan::How,
     },
     contacts::GetTimelineRequest,
     notifications::{ListRemindersRequest, WatchRemindersRequest, WatchRemindersResponse},
@@ -23,6 +27,8 @@ use tonic::{Code, Status, Streaming};
 
 /// Within it the new rights hold everywhere.
 const RIGHTS_FOLLOW: Duration = Duration::from_secs(5);
+/// Of work that goes on in the background.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// One account goes to another owner, one manager to another group, and one leaves.
 pub(super) async fn make(office: &Office, world: &mut World) -> anyhow::Result<()> {
@@ -37,10 +43,22 @@ pub(super) async fn make(office: &Office, world: &mut World) -> anyhow::Result<(
         })
         .context("an account of a manager")?;
     let owner = world.accounts[account].owner.context("its owner")?;
-    let others: Vec<_> = managers.into_iter().filter(|who| *who != owner).collect();
-    let [heir, mover, leaver, ..] = others[..] else {
+    let mut others: Vec<_> = managers.into_iter().filter(|who| *who != owner).collect();
+    let accounts_of = |who: usize| {
+        world
+            .accounts
+            .iter()
+            .filter(|one| one.owner == Some(who))
+            .count()
+    };
+    others.sort_by_key(|who| Reverse(accounts_of(*who)));
+    let [leaver, heir, mover, ..] = others[..] else {
         anyhow::bail!("too few managers")
     };
+    ensure!(
+        accounts_of(leaver) > 0,
+        "somebody who leaves nothing behind"
+    );
     transfer(office, world, account, heir).await?;
     move_to_another_group(office, world, mover).await?;
     dismiss(office, world, leaver, heir).await?;
@@ -66,7 +84,9 @@ async fn transfer(
     };
     let admin = office.client("admin")?;
     let began = Instant::now();
-    admin.accounts().transfer_accounts(request).await?;
+    let answer = admin.accounts().transfer_accounts(request).await?;
+    let transfer_id = answer.into_inner().transfer_id;
+    world.transfers.push((transfer_id, from, to));
     let seen = || async {
         (
             sees(&former, &account_id).await,
@@ -208,14 +228,35 @@ async fn dismiss(
     heir: usize,
 ) -> anyhow::Result<()> {
     let admin = office.client("admin")?;
-    let request = TransferAccountsRequest {
+    let request = StartTransferRequest {
         request_id: request_id(),
-        from_owner_id: world.staff[who].id.clone(),
-        to_owner_id: world.staff[heir].id.clone(),
+        plan: Some(TransferPlan {
+            from_owner_id: world.staff[who].id.clone(),
+            how: Some(How::Shares(TransferShares {
+                shares: vec![TransferShare {
+                    to_owner_id: world.staff[heir].id.clone(),
+                    weight: 1,
+                }],
+                ..TransferShares::default()
+            })),
+        }),
         reason: "увольнение".to_owned(),
-        ..TransferAccountsRequest::default()
     };
-    admin.accounts().transfer_accounts(request).await?;
+    let started = admin.transfers().start_transfer(request).await?;
+    let transfer_id = started.into_inner().transfer_id;
+    let state = || async {
+        let request = GetTransferRequest {
+            transfer_id: transfer_id.clone(),
+            ..GetTransferRequest::default()
+        };
+        let answer = admin.transfers().get_transfer(request).await;
+        answer.map(|answer| answer.into_inner().state())
+    };
+    let completed =
+        |state: &Result<TransferState, _>| matches!(state, Ok(TransferState::Completed));
+    let state = eventually(PATIENCE, state, completed).await;
+    ensure!(completed(&state), "the hand-over is {state:?}");
+    world.transfers.push((transfer_id, who, heir));
     for account in &mut world.accounts {
         if account.owner == Some(who) {
             account.owner = Some(heir);

@@ -61,7 +61,9 @@ async fn of_account(walk: &mut Walk<'_>, method: &str, account: usize, seen: boo
                 ..LogInteractionRequest::default()
             };
             let answer = client.log_interaction(request).await;
-            walk.answer(question, passed, &answer);
+            let holder = world.accounts[account].claim;
+            let taken = seen && holder.is_some_and(|holder| holder != walk.who);
+            walk.answer(question, if taken { "CLAIMED" } else { passed }, &answer);
         }
         "ListContactPersons" => {
             let request = ListContactPersonsRequest {

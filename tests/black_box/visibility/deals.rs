@@ -46,7 +46,7 @@ async fn publish(walk: &mut Walk<'_>) {
         name: "Другая".to_owned(),
         stages: vec![PipelineStage {
             name: STAGE.to_owned(),
-            required: Vec::new(),
+            ..PipelineStage::default()
         }],
         ..PublishPipelineRequest::default()
     };
@@ -158,7 +158,7 @@ async fn board(walk: &mut Walk<'_>) -> anyhow::Result<()> {
     let answer = walk.client.deals().get_pipeline_board(request).await;
     walk.no_leak("GetPipelineBoard", &answer);
     let stages = answer?.into_inner().stages;
-    let seen = |account: &usize| walk.world.sees_account(walk.who, *account);
+    let seen = |account: &usize| walk.world.lists_account(walk.who, *account);
     let expected: Vec<_> = (0..walk.world.accounts.len())
         .filter(seen)
         .map(|account| walk.world.accounts[account].deal_id.clone())

@@ -6,7 +6,10 @@ use api::accounts::{
     NextProspectRequest, ReleaseClaimRequest, RemoveFromProspectListRequest, RenewClaimRequest,
     UnmergeAccountsRequest,
 };
-use tests::{background::request_id, population::SPENT};
+use tests::{
+    background::request_id,
+    population::{Account, SPENT},
+};
 
 use super::walk::{HIDDEN, OK, PASSED, Walk};
 
@@ -54,7 +57,8 @@ pub(super) async fn walk(walk: &mut Walk<'_>, method: &str) -> anyhow::Result<()
 async fn of_claim(walk: &mut Walk<'_>, method: &str, account: usize) {
     let (mut client, request_id) = (walk.client.prospects(), SPENT.to_owned());
     let account_id = walk.world.accounts[account].id.clone();
-    let open = walk.world.accounts[account].owner.is_none();
+    let asked = &walk.world.accounts[account];
+    let open = asked.owner.is_none() && (asked.claim.is_none() || method == "ClaimProspect");
     let passes = open || walk.world.sees_account(walk.who, account);
     let expected = if passes { PASSED } else { HIDDEN };
     let question = format!("{method} {account}");
@@ -129,7 +133,8 @@ async fn unmerge(walk: &mut Walk<'_>, account: usize) {
         reason: WHY.to_owned(),
     };
     let answer = walk.client.duplicates().unmerge_accounts(request).await;
-    let seen = walk.world.sees_account(walk.who, account);
+    // What is only claimed is nobody's to tell apart.
+    let seen = walk.world.lists_account(walk.who, account);
     let expected = if seen { PASSED } else { HIDDEN };
     walk.answer(format!("UnmergeAccounts {account}"), expected, &answer);
 }
@@ -147,10 +152,11 @@ async fn distribute(walk: &mut Walk<'_>, account: usize) -> anyhow::Result<()> {
     let question = format!("DistributeProspects {account}");
     walk.no_leak(&question, &answer);
     let answer = answer?.into_inner();
-    let expected = match (walk.world.sees_account(walk.who, account), asked.owner) {
+    let expected = match (walk.world.sees_account(walk.who, account), asked) {
         (false, _) => HIDDEN,
-        (true, Some(_)) => "ALREADY_OWNED",
-        (true, None) => OK,
+        (true, Account { owner: Some(_), .. }) => "ALREADY_OWNED",
+        (true, Account { claim: Some(_), .. }) => "CLAIMED",
+        (true, _) => OK,
     };
     let failure = answer.failures.into_iter().next();
     let said = failure.and_then(|failure| failure.violation);
@@ -175,7 +181,7 @@ async fn add(walk: &mut Walk<'_>, account: usize) {
     walk.answer(format!("AddToProspectList {account}"), expected, &answer);
 }
 
-/// Lists are no secret to those who may fill them; nobody has any here.
+/// Lists are no secret to those who may fill them; managers know those that they call.
 async fn of_list(walk: &mut Walk<'_>, method: &str) -> anyhow::Result<()> {
     let (mut client, request_id) = (walk.client.prospects(), SPENT.to_owned());
     let list_id = tests::background::request_id();
@@ -183,7 +189,17 @@ async fn of_list(walk: &mut Walk<'_>, method: &str) -> anyhow::Result<()> {
         "ListClaims" => {
             let answer = client.list_claims(ListClaimsRequest::default()).await?;
             let claims = answer.into_inner().claims;
-            walk.same(method, [], claims.into_iter().map(|claim| claim.account_id));
+            let (world, who) = (walk.world, walk.who);
+            let held = world.accounts.iter().filter(|account| {
+                let holder = account.claim;
+                holder.is_some_and(|holder| world.sees(who, holder))
+            });
+            let held = held.map(|account| account.id.clone());
+            walk.same(
+                method,
+                held,
+                claims.into_iter().map(|claim| claim.account_id),
+            );
         }
         "ListProspectLists" => {
             let request = ListProspectListsRequest::default();
@@ -192,7 +208,10 @@ async fn of_list(walk: &mut Walk<'_>, method: &str) -> anyhow::Result<()> {
                 .await?
                 .into_inner()
                 .lists;
-            walk.same(method, [], lists.into_iter().map(|list| list.id));
+            let (world, who) = (walk.world, walk.who);
+            let known = world.lists.iter().filter(|list| world.knows(who, list));
+            let known = known.map(|list| list.id.clone());
+            walk.same(method, known, lists.into_iter().map(|list| list.id));
         }
         "NextProspect" => {
             let request = NextProspectRequest {
@@ -201,6 +220,16 @@ async fn of_list(walk: &mut Walk<'_>, method: &str) -> anyhow::Result<()> {
             };
             let answer = client.next_prospect(request).await;
             walk.answer(method, HIDDEN, &answer);
+            for (number, list) in walk.world.lists.iter().enumerate() {
+                let request = NextProspectRequest {
+                    request_id: SPENT.to_owned(),
+                    list_id: list.id.clone(),
+                };
+                let answer = client.next_prospect(request).await;
+                let knows = walk.world.knows(walk.who, list);
+                let expected = if knows { PASSED } else { HIDDEN };
+                walk.answer(format!("NextProspect of {number}"), expected, &answer);
+            }
         }
         "CreateProspectList" => {
             let request = CreateProspectListRequest {

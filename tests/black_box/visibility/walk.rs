@@ -19,7 +19,7 @@ use tests::{
 };
 use tonic::{Code, Response, Status};
 
-use super::{accounts, contacts, deals, planning, prospects};
+use super::{accounts, contacts, deals, lists, orders, planning, prospects, records, transfers};
 
 /// A command with a spent request id has passed all that is asked of its caller when the log
 /// refuses it; and it changes nothing.
@@ -66,12 +66,22 @@ impl<'a> Walk<'a> {
         }
         let (service, method_name) = name.split_once('.').context("a name")?;
         match service {
-            "IdentityService" | "StaffService" | "CatalogueService" | "ClockService"
-            | "LogService" | "ViewsService" => self.of_no_account(method, method_name).await,
+            "IdentityService" | "StaffService" | "CatalogueService" | "PolicyService"
+            | "ClockService" | "LogService" | "ViewsService" => {
+                self.of_no_account(method, method_name).await
+            }
             "AccountsService" | "CardsService" => accounts::walk(self, method_name).await,
+            "TransfersService" => transfers::walk(self, method_name).await,
             "ProspectsService" | "DuplicatesService" => prospects::walk(self, method_name).await,
             "DealsService" => deals::walk(self, method_name).await,
+            "ImportsService" | "SavedViewsService" => lists::walk(self, method_name).await,
+            "OrdersService" => orders::walk(self, method_name).await,
+            "DocumentsService" => orders::documents(self, method_name).await,
             "ContactsService" => contacts::walk(self, method_name).await,
+            "AccessService" => records::access(self, method_name).await,
+            "ExportService" | "PersonExportService" => records::export(self, method_name).await,
+            "HistoryService" => records::history(self, method_name).await,
+            "DataEntryService" => records::data_entry(self, method_name).await,
             "PlanningService" => planning::walk(self, method_name).await,
             "RemindersService" => planning::reminders(self, method_name, voided).await,
             "ReportsService" => planning::scorecards(self).await,
@@ -131,6 +141,7 @@ impl<'a> Walk<'a> {
                     listed.into_iter().map(|group| group.id),
                 );
             }
+            "MarkAbsent" | "EndAbsence" => transfers::absences(self, name).await?,
             "GetHead" | "ReadEvents" | "SubscribeEvents" | "VerifyLog" | "ExportEvents" => {
                 // All of them begin with the name of the log.
                 for service in SERVICES {
@@ -247,7 +258,7 @@ pub(super) fn said<T>(answer: &Result<Response<T>, Status>) -> String {
 }
 
 /// The numbers of `[a017]` for these letters.
-fn tokens(bytes: &[u8], letters: &[u8]) -> Vec<usize> {
+pub(super) fn tokens(bytes: &[u8], letters: &[u8]) -> Vec<usize> {
     let mut found = Vec::new();
     for (start, window) in bytes.windows(2).enumerate() {
         if window[0] == b'[' && letters.contains(&window[1]) {

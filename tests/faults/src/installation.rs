@@ -35,6 +35,8 @@ pub const SERVICES: [&str; 5] = [
 
 const PASSWORD: &str = "service";
 const READY: Duration = Duration::from_secs(30);
+/// Lines of a log.
+const SAID_LAST: usize = 20;
 
 /// Where the processes find everything: at its own address, or at that of a proxy before it.
 #[derive(Clone)]
@@ -55,6 +57,10 @@ impl Settings {
             (
                 "KONTAKTY__KEYS__FOLDER".to_owned(),
                 self.keys.display().to_string(),
+            ),
+            (
+                "KONTAKTY__DOCUMENTS__STORAGE".to_owned(),
+                self.keys.with_file_name("documents").display().to_string(),
             ),
             (
                 "KONTAKTY__TELEMETRY__LOG_LEVEL".to_owned(),
@@ -251,12 +257,19 @@ impl Server {
             return Ok(());
         }
         let status = self.child.wait().await?;
-        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
-        let tail: Vec<&str> = log.lines().rev().take(20).collect();
         bail!(
-            "ended with {status} before it was ready: {}",
-            tail.join("\n")
+            "ended with {status} before it was ready:\n{}",
+            self.said_last(|_| true)
         )
+    }
+
+    /// The last lines like this of what it has logged.
+    pub fn said_last(&self, like: impl Fn(&str) -> bool) -> String {
+        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let lines = log.lines().filter(|line| like(line));
+        let mut tail: Vec<&str> = lines.rev().take(SAID_LAST).collect();
+        tail.reverse();
+        tail.join("\n")
     }
 
     /// Whether it was killed within this time. An end of any other kind is an error.
@@ -265,7 +278,11 @@ impl Server {
             Err(_elapsed) => Ok(false),
             Ok(status) => {
                 let status = status?;
-                ensure!(is_killed(status), "a process ended by itself: {status}");
+                ensure!(
+                    is_killed(status),
+                    "a process ended by itself: {status}\n{}",
+                    self.said_last(|_| true)
+                );
                 Ok(true)
             }
         }

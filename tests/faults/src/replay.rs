@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use es_postgres::{Log, MasterKey};
 use sqlx::PgPool;
 use testkit::Nats;
@@ -196,7 +196,13 @@ pub async fn build(installation: &Installation, live: &Stores) -> anyhow::Result
     let mut server = Server::start(&settings, &["all"], &free_address()?, None, &log)?;
     server.ready().await.context("the replay cannot start")?;
     let fresh = Stores::open(installation, &settings).await?;
-    fresh.settled(&everybody).await?;
+    if let Err(error) = fresh.settled(&everybody).await {
+        let troubles = |line: &str| line.contains("WARN") || line.contains("ERROR");
+        bail!(
+            "{error:#}; the replay said last:\n{}",
+            server.said_last(troubles)
+        );
+    }
     server.stop().await?;
     ensure!(
         fresh.heads().await? == live.heads().await?,

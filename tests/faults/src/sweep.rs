@@ -16,7 +16,7 @@ use crate::{
 /// A point that is not reached within this time is tried once more at its first pass.
 const PATIENCE: Duration = Duration::from_secs(8);
 /// Of the second try: what is rare has to happen at all.
-const LONG_PATIENCE: Duration = Duration::from_secs(20);
+const LONG_PATIENCE: Duration = Duration::from_mins(1);
 const VANDAL: Duration = Duration::from_millis(200);
 /// Points of `kontakty migrate`, a process of its own.
 const MIGRATION: &str = "migrate.";

@@ -2,8 +2,7 @@ use std::{borrow::Borrow, collections::HashMap, hash::Hash, mem, sync::Arc};
 
 use uuid::Uuid;
 
-use super::Job;
-use crate::Appended;
+use crate::{Append, Appended};
 
 /// What was written of late. True as of the head that the appender remembers.
 #[derive(Default)]
@@ -21,13 +20,18 @@ impl Memory {
         self.requests.get(id)
     }
 
-    pub(super) fn keep(&mut self, job: &Job, appended: &Appended) {
-        if !appended.repeated {
-            self.versions
-                .insert(Arc::clone(&job.stream), appended.version);
-        }
-        if let Some(id) = job.append.request_id {
-            self.requests.insert(id, appended.clone());
+    /// What was just written: the last version of `stream`, at `position`.
+    pub(super) fn keep(&mut self, stream: Arc<str>, version: i64, position: i64, append: Append) {
+        self.versions.insert(stream, version);
+        if let Some(id) = append.request_id {
+            let appended = Appended {
+                stream: append.stream,
+                version,
+                position,
+                repeated: false,
+                digest: append.digest,
+            };
+            self.requests.insert(id, appended);
         }
     }
 }

@@ -31,6 +31,9 @@ use plan::{Head, plan};
 
 const BATCH_EVENTS: usize = 1_000;
 const BATCH_BYTES: usize = 4 << 20;
+/// How often the scheduler lets callers that the last batch woke hand over their next append, as long
+/// as some do: no timer needed. Once is not enough, for another worker may still hold some of them.
+const TURNS: usize = 4;
 /// A database that does not answer for so long is given up; the outcome is then looked up.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The same for a new connection.
@@ -111,11 +114,17 @@ impl Appender {
         let mut left_over = None;
         while let Some(batch) = self.collect(&mut left_over).await {
             let answers = self.settle(&batch).await;
-            self.remember(&batch, &answers);
+            self.note(&answers);
             kill_point!("append.before_answer");
             for (job, answer) in batch.into_iter().zip(answers) {
+                let written = answer.as_ref().ok().filter(|appended| !appended.repeated);
+                let written = written.map(|appended| (appended.version, appended.position));
                 // The caller may have gone away; the event is there all the same.
                 let _ = job.answer.send(answer);
+                // Callers are awake by now and make their next appends.
+                if let Some((version, position)) = written {
+                    self.memory.keep(job.stream, version, position, job.append);
+                }
             }
         }
     }
@@ -128,21 +137,26 @@ impl Appender {
             Some(job) => job,
             None => self.jobs.recv().await?,
         };
-        // Callers that the last batch woke get to hand over their next append: no timer needed.
-        // A single caller would only be held up, perhaps even moved to another core.
-        if !alone {
-            tokio::task::yield_now().await;
-        }
         let (mut events, mut bytes) = (first.events, first.bytes);
         let mut batch = vec![first];
-        while let Ok(job) = self.jobs.try_recv() {
-            events += job.events;
-            bytes += job.bytes;
-            if events > BATCH_EVENTS || bytes > BATCH_BYTES {
-                *left_over = Some(job);
+        // A single caller would only be held up, perhaps even moved to another core.
+        let turns = if alone { 0 } else { TURNS };
+        'open: for turn in 0..=turns {
+            let before = batch.len();
+            while let Ok(job) = self.jobs.try_recv() {
+                events += job.events;
+                bytes += job.bytes;
+                if events > BATCH_EVENTS || bytes > BATCH_BYTES {
+                    *left_over = Some(job);
+                    break 'open;
+                }
+                batch.push(job);
+            }
+            let nobody_came = turn > 0 && batch.len() == before;
+            if turn == turns || nobody_came {
                 break;
             }
-            batch.push(job);
+            tokio::task::yield_now().await;
         }
         self.last_batch = batch.len();
         Some(batch)
@@ -193,14 +207,10 @@ impl Appender {
         }
     }
 
-    fn remember(&mut self, batch: &[Job], answers: &[Answer]) {
-        for (job, answer) in batch.iter().zip(answers) {
-            match answer {
-                Ok(appended) => self.memory.keep(job, appended),
-                Err(AppendError::Log(LogError::Unavailable(_))) => self.down = true,
-                Err(_) => {}
-            }
-        }
+    fn note(&mut self, answers: &[Answer]) {
+        let is_down =
+            |answer: &Answer| matches!(answer, Err(AppendError::Log(LogError::Unavailable(_))));
+        self.down |= answers.iter().any(is_down);
         if let Some(head) = &self.head {
             self.known.see(head.epoch, head.position);
         }

@@ -75,14 +75,16 @@ pub(super) fn plan<'a>(batch: &'a [Job], head: &Head, facts: Facts<'a>) -> Optio
         rows: Rows::default(),
         known: (Vec::new(), Vec::new()),
         names: Names::default(),
+        answers: Vec::with_capacity(batch.len()),
+        requests: HashMap::with_capacity(batch.len()),
     };
-    let mut answers = Vec::with_capacity(batch.len());
     for job in batch {
-        answers.push(planner.decide(job)?);
+        let answer = planner.decide(job)?;
+        planner.answers.push(answer);
     }
     let (released, taken) = planner.names.changes(&planner.facts);
     Some(Plan {
-        answers,
+        answers: planner.answers,
         head: Head {
             epoch: head.epoch,
             position: planner.position,
@@ -104,6 +106,9 @@ struct Planner<'a> {
     rows: Rows<'a>,
     known: (Vec<&'a str>, Vec<i64>),
     names: Names<'a>,
+    answers: Vec<Answer>,
+    /// Which of the answers a request of this batch got.
+    requests: HashMap<Uuid, usize>,
 }
 
 impl<'a> Planner<'a> {
@@ -148,7 +153,12 @@ impl<'a> Planner<'a> {
             let behind = append.events.len() as i64 - 1;
             return Some(answer(append, position + behind));
         }
-        let first = self.facts.request(append.request_id?)?;
+        let id = append.request_id?;
+        let here = self
+            .requests
+            .get(&id)
+            .and_then(|&index| self.answers[index].as_ref().ok());
+        let first = here.or_else(|| self.facts.request(id))?;
         Some(Appended {
             repeated: true,
             ..first.clone()
@@ -192,7 +202,7 @@ impl<'a> Planner<'a> {
         let answer = answer(append, self.position);
         self.facts.versions.insert(stream, answer.version);
         if let Some(id) = append.request_id {
-            self.facts.requests.insert(id, answer.clone());
+            self.requests.insert(id, self.answers.len());
         }
         answer
     }

@@ -54,9 +54,12 @@ pub trait Projection: Send + Sync + 'static {
     /// What the events of one stream write depends on no other stream: several workers, each with
     /// its streams, may build the view anew.
     const BY_STREAM: bool = false;
+    /// Whether it shows personal fields of the own log. To open them costs more than all the rest;
+    /// where that is not done they arrive as if they were erased.
+    const PERSONAL: bool = true;
 
     /// Writes what `events` mean. `tx` has the view's schema as search path; names stay
-    /// unqualified. Events of the own log arrive with their personal fields opened.
+    /// unqualified. Events of other logs arrive with their personal fields sealed.
     ///
     /// Never sees an event of a stream that has a parked one. Must not commit, nor act outside `tx`.
     fn apply(
@@ -73,9 +76,13 @@ pub trait Reaction: Send + Sync + 'static {
     /// Permanent: the name of its cursors.
     const NAME: &'static str;
     const SOURCES: &'static [&'static str];
+    /// The types of events that it reacts to: all others pass by, at no cost. They arrive with their
+    /// personal fields sealed.
+    const EVENTS: &'static [&'static str];
 
     /// What the reaction to an event reads or changes. Events that have none of it in common are
-    /// reacted to at the same time, the others one after the other, in the order of their log.
+    /// reacted to at the same time, the others one after the other, in the order of their log, and
+    /// each of those costs a commit.
     fn touches(&self, event: &Recorded) -> Vec<Uuid> {
         vec![event.stream.id]
     }

@@ -57,7 +57,11 @@ async fn react_to_batch<R: Reaction, S: Source>(
         let (wave, later) = rest.split_at(independent(reaction, rest));
         let Some(last) = wave.last() else { break };
         let mut parkings = Vec::new();
-        let mut open: Vec<_> = wave.iter().collect();
+        let held = |event: &&Recorded| runner.parked.contains(&event.stream.to_string());
+        let open = wave
+            .iter()
+            .filter(|event| concerns::<R>(event) || held(event));
+        let mut open: Vec<_> = open.collect();
         loop {
             if runner.is_cancelled() {
                 return Err(Stop::Cancelled);
@@ -94,14 +98,27 @@ async fn react_to_batch<R: Reaction, S: Source>(
     Ok(())
 }
 
-/// How many of these events, from the first on, have nothing to do with each other.
+fn concerns<R: Reaction>(event: &Recorded) -> bool {
+    R::EVENTS.contains(&event.event_type.as_str())
+}
+
+/// How many of these events, from the first on, have nothing to do with each other. What is not
+/// reacted to waits behind its stream all the same: should that one be parked, a later version
+/// of the reaction may want the rest of it.
 fn independent<R: Reaction>(reaction: &R, events: &[Recorded]) -> usize {
     let mut touched = HashSet::new();
-    let together = events.iter().take(WAVE).take_while(|event| {
+    let mut streams = HashSet::new();
+    let mut reactions = 0;
+    let together = events.iter().take_while(|event| {
+        if !concerns::<R>(event) {
+            return !streams.contains(&event.stream);
+        }
+        streams.insert(&event.stream);
         let keys: HashSet<_> = reaction.touches(event).into_iter().collect();
         let free = touched.is_disjoint(&keys);
         touched.extend(keys);
-        free
+        reactions += 1;
+        free && reactions <= WAVE
     });
     together.count()
 }
@@ -156,12 +173,16 @@ async fn save_once<S: Source>(
     Ok(Moved::Here)
 }
 
-/// One event, for whoever takes parked events up again.
+/// One event, for whoever takes parked events up again: also one that waited behind its stream
+/// and is not reacted to.
 pub(super) async fn react_to<R: Reaction>(
     reaction: &R,
     service: &str,
     event: &Recorded,
 ) -> Result<(), ApplyError> {
+    if !concerns::<R>(event) {
+        return Ok(());
+    }
     let span = spans::consume(R::NAME, service, event);
     Box::pin(reaction.react(service, event).instrument(span)).await
 }

@@ -4,7 +4,7 @@ use es::{Recorded, StreamId};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::Cursor;
+use super::{Cursor, Projection};
 use crate::{Life, Log, LogError};
 
 /// Back-up of the wake-up call, for appends of other replicas.
@@ -57,27 +57,48 @@ impl Share {
     }
 }
 
-/// The service's own log, with personal fields opened.
+/// The service's own log.
 pub struct OwnLog {
     log: Log,
     head: watch::Receiver<i64>,
-    share: Option<Share>,
+    opened: Opened,
+}
+
+/// Whose personal fields are opened; those of others arrive as if they were erased.
+#[derive(Clone, Copy)]
+enum Opened {
+    Nobodys,
+    Everybodys,
+    /// The others are somebody else's work.
+    Of(Share),
 }
 
 impl OwnLog {
-    pub fn new(log: Log) -> Self {
-        Self::of(log, None)
+    /// As `P` needs it, or a worker that writes a share of it.
+    pub fn of<P: Projection>(log: Log, share: Option<Share>) -> Self {
+        let opened = match share {
+            _ if !P::PERSONAL => Opened::Nobodys,
+            Some(share) => Opened::Of(share),
+            None => Opened::Everybodys,
+        };
+        Self::new(log, opened)
     }
 
-    /// Opens personal fields only of a share: the others are somebody else's.
-    pub fn of(log: Log, share: Option<Share>) -> Self {
+    /// With personal fields sealed.
+    pub fn sealed(log: Log) -> Self {
+        Self::new(log, Opened::Nobodys)
+    }
+
+    fn new(log: Log, opened: Opened) -> Self {
         let head = log.head();
-        Self { log, head, share }
+        Self { log, head, opened }
     }
 
     async fn open(&self, events: &mut [Recorded]) -> Result<(), LogError> {
-        let Some(share) = self.share else {
-            return self.log.open_personal(events).await;
+        let share = match self.opened {
+            Opened::Nobodys => return Ok(()),
+            Opened::Everybodys => return self.log.open_personal(events).await,
+            Opened::Of(share) => share,
         };
         // Together: the keys of all of them are one query.
         let (places, mut mine): (Vec<usize>, Vec<Recorded>) = events

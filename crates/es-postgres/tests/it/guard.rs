@@ -213,6 +213,7 @@ fn every_service_has_the_same_log() {
         "0020_expand_keys.sql",
         "0021_expand_master_key_in_use.sql",
         "0022_expand_append_one.sql",
+        "0023_expand_append_columns.sql",
         "0030_expand_reservations.sql",
     ] {
         let log =

@@ -19,10 +19,13 @@ async fn leaders_follow_each_other_with_rising_numbers() {
     let number = first.fence();
     let (ended, second) = tokio::join!(timeout(Duration::from_secs(10), first.keep()), async {
         // As PostgreSQL does with the connection of a leader that says nothing for long.
-        sqlx::query("select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'")
-            .execute(&database.pool)
-            .await
-            .unwrap();
+        sqlx::query(
+            "select pg_terminate_backend(pid) from pg_locks join pg_database d on d.oid = database
+             where locktype = 'advisory' and datname = current_database()",
+        )
+        .execute(&database.pool)
+        .await
+        .unwrap();
         Lease::acquire(&other).await
     });
     ended.expect("the first one learns of it");

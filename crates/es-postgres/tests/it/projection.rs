@@ -8,7 +8,7 @@ use es_postgres::{
     Log,
     projection::{
         ApplyError, OwnLog, Parked, Progress, Projection, Reached, Reaction, RunError, SkipError,
-        cursor, prepare, retry_parked, run_projection, run_reaction,
+        cursor, prepare, retry_parked, retry_parked_reaction, run_projection, run_reaction,
     },
 };
 use sqlx::PgConnection;
@@ -16,6 +16,9 @@ use tokio::sync::{Barrier, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{card::Card, card::Command, context, id, log};
+
+/// What reactions of these tests react to.
+pub(crate) const NOTES: &[&str] = &["card.noted", "card.closed"];
 
 /// How many events each stream had: wrong as soon as one is applied twice or not at all.
 #[derive(Default)]
@@ -92,7 +95,7 @@ pub(crate) async fn run(log: &Log, view: &Arc<Tally>, position: i64) -> Result<R
     let running = run_projection(
         log.pool().clone(),
         Arc::clone(view),
-        OwnLog::new(log.clone()),
+        OwnLog::of::<Tally>(log.clone(), None),
         progress,
         cancel.clone(),
     );
@@ -247,19 +250,21 @@ async fn a_reader_waits_for_every_view_also_in_another_replica() {
     assert_eq!(counts(&log).await, [1]);
 }
 
-/// Counts what it has seen; cannot stand bad notes, and is down at first.
+/// Counts what it has seen; cannot stand bad notes until it is mended, and is down at first.
 #[derive(Default)]
 struct Echo {
     seen: AtomicI64,
     up: AtomicBool,
+    mended: AtomicBool,
 }
 
 impl Reaction for Echo {
     const NAME: &'static str = "echo";
     const SOURCES: &'static [&'static str] = &["accounts"];
+    const EVENTS: &'static [&'static str] = NOTES;
 
     async fn react(&self, _source: &str, event: &Recorded) -> Result<(), ApplyError> {
-        if is_bad(event) {
+        if !self.mended.load(Ordering::Relaxed) && is_bad(event) {
             return Err(ApplyError::Poison("a bad note".to_owned()));
         }
         if event.position == 4 && !self.up.swap(true, Ordering::Relaxed) {
@@ -284,30 +289,62 @@ async fn a_reaction_remembers_how_far_it_was() {
     }
     let reaction = Arc::new(Echo::default());
     for head in [5, 6] {
-        let progress = watch::Sender::new(Reached::default());
-        let mut reached = progress.subscribe();
-        let cancel = CancellationToken::new();
-        let running = run_reaction(
-            log.pool().clone(),
-            1,
-            Arc::clone(&reaction),
-            OwnLog::new(log.clone()),
-            progress,
-            cancel.clone(),
-        );
-        let waiting = async {
-            let reached = reached.wait_for(|reached| reached.position >= head);
-            reached.await.unwrap();
-            cancel.cancel();
-        };
-        let (ended, ()) = tokio::join!(running, waiting);
-        ended.unwrap();
+        react(&log, &reaction, head).await;
         let stored = cursor(log.pool(), "echo", "accounts").await.unwrap();
         assert_eq!(stored.position, head);
         note(&log, "3", "later").await;
     }
     assert_eq!(reaction.seen.load(Ordering::Relaxed), 4);
     assert_eq!(parked(&log, "echo").await, [2, 3]);
+}
+
+#[tokio::test]
+async fn what_is_not_reacted_to_waits_behind_its_stream_too() {
+    let (_database, log) = log().await;
+    let other = async |login| {
+        let request = context(login);
+        let given = log.execute::<Card>(&request, id("1"), Command::GiveLogin(login));
+        given.await.unwrap().position
+    };
+    other("before").await;
+    note(&log, "1", "bad").await;
+    other("after").await;
+    note(&log, "1", "later").await;
+    other("last").await;
+    let reaction = Arc::new(Echo::default());
+    reaction.up.store(true, Ordering::Relaxed);
+    react(&log, &reaction, 5).await;
+    assert_eq!(parked(&log, "echo").await, [2, 3, 4, 5]);
+
+    reaction.mended.store(true, Ordering::Relaxed);
+    let read = async |position: i64| Ok(log.read(position - 1, 1).await?.remove(0));
+    let read = |position| Box::pin(read(position));
+    let retried = retry_parked_reaction(log.pool(), reaction.as_ref(), "accounts", read);
+    assert_eq!(retried.await, Ok(4));
+    assert_eq!(reaction.seen.load(Ordering::Relaxed), 2);
+    assert!(parked(&log, "echo").await.is_empty());
+}
+
+/// Runs the reaction until it has reached `position`.
+async fn react(log: &Log, reaction: &Arc<Echo>, position: i64) {
+    let progress = watch::Sender::new(Reached::default());
+    let mut reached = progress.subscribe();
+    let cancel = CancellationToken::new();
+    let running = run_reaction(
+        log.pool().clone(),
+        1,
+        Arc::clone(reaction),
+        OwnLog::sealed(log.clone()),
+        progress,
+        cancel.clone(),
+    );
+    let waiting = async {
+        let reached = reached.wait_for(|reached| reached.position >= position);
+        reached.await.unwrap();
+        cancel.cancel();
+    };
+    let (ended, ()) = tokio::join!(running, waiting);
+    ended.unwrap();
 }
 
 /// Goes on only in pairs, and remembers in what order.
@@ -319,6 +356,7 @@ struct Pairs {
 impl Reaction for Pairs {
     const NAME: &'static str = "pairs";
     const SOURCES: &'static [&'static str] = &["accounts"];
+    const EVENTS: &'static [&'static str] = NOTES;
 
     async fn react(&self, _source: &str, event: &Recorded) -> Result<(), ApplyError> {
         self.pair.wait().await;
@@ -344,7 +382,7 @@ async fn events_of_different_streams_are_reacted_to_together() {
         log.pool().clone(),
         1,
         Arc::clone(&reaction),
-        OwnLog::new(log.clone()),
+        OwnLog::sealed(log.clone()),
         progress,
         cancel.clone(),
     );

@@ -26,7 +26,7 @@ pub(crate) fn builder(log: &Log, view: Arc<Tally>, fence: i64) -> Builder<Tally,
         pool: log.pool().clone(),
         projection: view,
         fence,
-        source: Box::new(move |_, share| OwnLog::of(own.clone(), share)),
+        source: Box::new(move |_, share| OwnLog::of::<Tally>(own.clone(), share)),
         head: Box::new(move |_| {
             let log = heads.clone();
             async move { Ok(log.refresh_head().await.unwrap()) }.boxed()

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     append, assert_whole, log, open,
-    projection::{Tally, counts, note, run},
+    projection::{NOTES, Tally, counts, note, run},
     rebuild::{builder, lead},
 };
 
@@ -102,6 +102,7 @@ struct Seen(Mutex<Vec<(i64, String)>>);
 impl Reaction for Seen {
     const NAME: &'static str = "seen";
     const SOURCES: &'static [&'static str] = &["accounts"];
+    const EVENTS: &'static [&'static str] = NOTES;
 
     async fn react(&self, _source: &str, event: &Recorded) -> Result<(), ApplyError> {
         let text = event.payload.iter().map(|byte| char::from(*byte)).collect();
@@ -118,7 +119,7 @@ async fn react(log: &Log, seen: &Arc<Seen>, position: i64) {
         lead(log).await,
         CancellationToken::new(),
     );
-    let events = OwnLog::new(log.clone());
+    let events = OwnLog::sealed(log.clone());
     let running = run_reaction(
         pool,
         fence,

@@ -4,6 +4,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use uuid::Uuid;
 use vocabulary::{GroupId, Role, StaffId};
 
+use super::absences::{AbsenceEntry, Absences};
 use crate::Principal;
 
 /// A member of staff, dismissed ones included: what they did stays theirs.
@@ -62,6 +63,17 @@ impl Scope {
             Self::Staff(ids) => Some(ids.iter().map(|id| id.0).collect()),
         }
     }
+
+    pub(crate) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Staff(mut ids), Self::Staff(others)) => {
+                let new: Vec<_> = others.into_iter().filter(|id| !ids.contains(id)).collect();
+                ids.extend(new);
+                Self::Staff(ids)
+            }
+            (Self::All, _) | (_, Self::All) => Self::All,
+        }
+    }
 }
 
 /// Staff and groups at one moment, and the rules of who sees and plans for whom.
@@ -72,6 +84,7 @@ pub struct Snapshot {
     /// In order of time.
     memberships: HashMap<StaffId, Vec<Membership>>,
     children: HashMap<GroupId, Vec<GroupId>>,
+    absences: Absences,
 }
 
 impl Snapshot {
@@ -94,6 +107,17 @@ impl Snapshot {
         }
         snapshot.staff = staff.into_iter().map(|entry| (entry.id, entry)).collect();
         snapshot
+    }
+
+    #[must_use]
+    pub fn with_absences(mut self, absences: Vec<AbsenceEntry>) -> Self {
+        self.absences = Absences::new(absences);
+        self
+    }
+
+    /// Whoever was, is or will be away.
+    pub fn absences(&self) -> &Absences {
+        &self.absences
     }
 
     pub fn staff(&self, id: StaffId) -> Option<&StaffEntry> {
@@ -141,9 +165,37 @@ impl Snapshot {
         found
     }
 
-    /// Whose accounts, tasks and figures somebody sees (`domain.md`, invariant 11). Which methods
-    /// an operator or analyst may call at all is written in the contract.
-    pub fn scope(&self, principal: &Principal) -> Scope {
+    /// As whom somebody acts at a time: first as oneself, then as those who are away and have named
+    /// this substitute (`domain.md`, invariant 15). Whom these stand in for is not passed on.
+    pub fn acts_as(&self, principal: &Principal, at: DateTime<Utc>) -> Vec<Principal> {
+        let mut all = vec![principal.clone()];
+        if let Principal::Staff { id, .. } = principal {
+            let absent = self.absences.of_substitute(*id, at);
+            let absent = absent.filter_map(|id| self.staff(id));
+            all.extend(
+                absent
+                    .filter(|entry| !entry.dismissed)
+                    .map(|entry| Principal::Staff {
+                        id: entry.id,
+                        role: entry.role,
+                        group_id: entry.group_id,
+                    }),
+            );
+        }
+        all
+    }
+
+    /// Whose accounts, tasks and figures these see together (`domain.md`, invariant 11). Which
+    /// methods an operator or analyst may call at all is written in the contract.
+    pub fn scope(&self, all: &[Principal]) -> Scope {
+        let scopes = all.iter().map(|one| self.own_scope(one));
+        scopes
+            .reduce(Scope::and)
+            .unwrap_or(Scope::Staff(Vec::new()))
+    }
+
+    /// As [`scope`](Self::scope), of one.
+    pub fn own_scope(&self, principal: &Principal) -> Scope {
         match principal {
             Principal::Staff { id, role, .. } => match role {
                 Role::Administrator | Role::Operator | Role::Analyst => Scope::All,
@@ -156,8 +208,18 @@ impl Snapshot {
     }
 
     /// Who may give whom something to do (invariant 2): a manager to self, a head to self and the
-    /// groups below, an administrator to anyone.
-    pub fn may_plan_for(&self, principal: &Principal, assignee: StaffId) -> bool {
+    /// groups below, an administrator to anyone; a substitute to whom the one who is away may.
+    pub fn may_plan_for(
+        &self,
+        principal: &Principal,
+        assignee: StaffId,
+        at: DateTime<Utc>,
+    ) -> bool {
+        let all = self.acts_as(principal, at);
+        all.iter().any(|one| self.plans_for(one, assignee))
+    }
+
+    fn plans_for(&self, principal: &Principal, assignee: StaffId) -> bool {
         match principal {
             Principal::Staff { id, role, .. } => match role {
                 Role::Administrator => true,
@@ -180,7 +242,7 @@ impl Snapshot {
     }
 
     /// The head itself and everybody in the groups it leads and below.
-    fn led_by(&self, head: StaffId) -> Vec<StaffId> {
+    pub fn led_by(&self, head: StaffId) -> Vec<StaffId> {
         let groups = self.groups_led_by(head);
         let members = self.staff.values().filter(|entry| {
             entry.id != head && entry.group_id.is_some_and(|group| groups.contains(&group))
@@ -203,7 +265,14 @@ impl Snapshot {
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
+    use vocabulary::AbsenceId;
+
     use super::*;
+
+    fn noon() -> DateTime<Utc> {
+        "2026-04-01T09:00:00Z".parse().unwrap()
+    }
 
     fn staff_id(name: &str) -> StaffId {
         StaffId::of_external(name)
@@ -265,7 +334,8 @@ mod tests {
 
     #[track_caller]
     fn sees(snapshot: &Snapshot, name: &str, role: Role, expected: &[&str]) {
-        let Scope::Staff(mut seen) = snapshot.scope(&principal(name, role)) else {
+        let all = snapshot.acts_as(&principal(name, role), noon());
+        let Scope::Staff(mut seen) = snapshot.scope(&all) else {
             panic!("{name} sees everything");
         };
         let mut expected: Vec<_> = expected.iter().map(|name| staff_id(name)).collect();
@@ -279,8 +349,8 @@ mod tests {
         let office = office();
         sees(&office, "anna", Role::Manager, &["anna"]);
         let anna = principal("anna", Role::Manager);
-        assert!(office.may_plan_for(&anna, staff_id("anna")));
-        assert!(!office.may_plan_for(&anna, staff_id("boris")));
+        assert!(office.may_plan_for(&anna, staff_id("anna"), noon()));
+        assert!(!office.may_plan_for(&anna, staff_id("boris"), noon()));
     }
 
     #[test]
@@ -292,10 +362,10 @@ mod tests {
         sees(&office, "director", Role::Head, &everyone);
 
         let head = principal("north-head", Role::Head);
-        assert!(office.may_plan_for(&head, staff_id("north-head")));
-        assert!(office.may_plan_for(&head, staff_id("boris")));
-        assert!(!office.may_plan_for(&head, staff_id("vera")));
-        assert!(!office.may_plan_for(&head, staff_id("director")));
+        assert!(office.may_plan_for(&head, staff_id("north-head"), noon()));
+        assert!(office.may_plan_for(&head, staff_id("boris"), noon()));
+        assert!(!office.may_plan_for(&head, staff_id("vera"), noon()));
+        assert!(!office.may_plan_for(&head, staff_id("director"), noon()));
     }
 
     #[test]
@@ -309,22 +379,74 @@ mod tests {
     fn the_others_see_everything_or_nothing() {
         let office = office();
         for role in [Role::Administrator, Role::Operator, Role::Analyst] {
-            assert_eq!(office.scope(&principal("any", role)), Scope::All);
+            assert_eq!(office.own_scope(&principal("any", role)), Scope::All);
         }
         let service = Principal::Service {
             name: "planning".to_owned(),
         };
-        assert_eq!(office.scope(&service), Scope::All);
-        assert!(office.may_plan_for(&service, staff_id("anna")));
-        assert!(office.may_plan_for(&principal("a", Role::Administrator), staff_id("anna")));
+        assert_eq!(office.own_scope(&service), Scope::All);
+        assert!(office.may_plan_for(&service, staff_id("anna"), noon()));
+        assert!(office.may_plan_for(
+            &principal("a", Role::Administrator),
+            staff_id("anna"),
+            noon()
+        ));
         for role in [Role::Operator, Role::Analyst] {
-            assert!(!office.may_plan_for(&principal("anna", role), staff_id("anna")));
+            assert!(!office.may_plan_for(&principal("anna", role), staff_id("anna"), noon()));
         }
-        let nobody = office.scope(&Principal::Anyone);
+        let nobody = office.own_scope(&Principal::Anyone);
         assert_eq!(nobody.owners(), Some(Vec::new()));
         assert!(!nobody.includes_owner(None));
         assert!(Scope::All.includes_owner(None));
-        assert!(!office.may_plan_for(&Principal::Anyone, staff_id("anna")));
+        assert!(!office.may_plan_for(&Principal::Anyone, staff_id("anna"), noon()));
+    }
+
+    /// Away from noon on for an hour, and who acts instead.
+    fn away(name: &str, substitute: &str) -> AbsenceEntry {
+        AbsenceEntry {
+            id: AbsenceId::of_external(name),
+            staff_id: staff_id(name),
+            substitute_id: staff_id(substitute),
+            from_at: noon(),
+            until_at: noon() + TimeDelta::hours(1),
+            started: false,
+            ended: false,
+        }
+    }
+
+    #[test]
+    fn a_substitute_sees_and_plans_between_two_instants() {
+        let office = office().with_absences(vec![away("anna", "vera")]);
+        let (vera, anna) = (principal("vera", Role::Manager), staff_id("anna"));
+        for (minutes, acts) in [(-1, false), (0, true), (59, true), (60, false)] {
+            let at = noon() + TimeDelta::minutes(minutes);
+            let scope = office.scope(&office.acts_as(&vera, at));
+            assert_eq!(scope.includes(anna), acts, "{minutes}");
+            assert_eq!(office.may_plan_for(&vera, anna, at), acts, "{minutes}");
+            assert!(scope.includes(staff_id("vera")));
+        }
+        assert_eq!(
+            office.own_scope(&vera),
+            Scope::Staff(vec![staff_id("vera")])
+        );
+        // Who is away sees what she saw.
+        sees(&office, "anna", Role::Manager, &["anna"]);
+    }
+
+    #[test]
+    fn a_substitute_of_a_head_sees_the_groups_and_no_chain_is_followed() {
+        let absences = vec![
+            away("north-head", "vera"),
+            away("vera", "boris"),
+            away("gone", "boris"),
+        ];
+        let office = office().with_absences(absences);
+        let seen = ["vera", "north-head", "anna", "boris", "gone"];
+        sees(&office, "vera", Role::Manager, &seen);
+        sees(&office, "boris", Role::Manager, &["boris", "vera"]);
+        let vera = principal("vera", Role::Manager);
+        assert!(office.may_plan_for(&vera, staff_id("anna"), noon()));
+        assert!(!office.may_plan_for(&vera, staff_id("south-head"), noon()));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use vocabulary::{AccountId, GroupId, Role, StaffId};
 
 use super::{
-    AccountEntry, ClaimEntry, LONGEST_CHAIN,
+    AccountEntry, ClaimEntry, LONGEST_CHAIN, absences,
     snapshot::{GroupEntry, Membership, Snapshot, StaffEntry},
 };
 
@@ -92,6 +92,7 @@ struct Accounts {
 impl Projection for DirectoryView {
     const NAME: &'static str = "directory";
     const SOURCES: &'static [&'static str] = &["accounts"];
+    const PERSONAL: bool = false;
     const BY_STREAM: bool = true;
     const SCHEMA: &'static str = "
         create table if not exists staff (
@@ -128,6 +129,16 @@ impl Projection for DirectoryView {
             where claim_holder_id is not null;
         create index if not exists accounts_merged on accounts (merged_into)
             where merged_into is not null;
+        create table if not exists absences (
+            absence_id uuid primary key,
+            staff_id uuid not null,
+            substitute_id uuid not null,
+            from_at timestamptz not null,
+            until_at timestamptz not null,
+            started boolean not null default false,
+            ended boolean not null default false
+        );
+        create index if not exists absences_of_staff on absences (staff_id);
         -- The last change of staff or groups: who keeps them in memory reloads when it moves.
         create table if not exists revision (
             single boolean primary key default true check (single),
@@ -147,7 +158,10 @@ impl Projection for DirectoryView {
         for event in events {
             if event.stream.category == "account" {
                 accounts.note(event)?;
-            } else if staff_in_tx(tx, event).await? || group_in_tx(tx, event).await? {
+            } else if staff_in_tx(tx, event).await?
+                || absences::apply_in_tx(tx, event).await?
+                || group_in_tx(tx, event).await?
+            {
                 revision = Some(event.position);
             }
         }
@@ -304,6 +318,7 @@ async fn staff_in_tx(tx: &mut PgConnection, event: &Recorded) -> Result<bool, Ap
                 .bind(group_id)
         }
         "staff.dismissed" => {
+            absences::end_all_in_tx(tx, event).await?;
             sqlx::query("update staff set dismissed = true where staff_id = $1").bind(id)
         }
         _ => return Ok(false),
@@ -434,6 +449,7 @@ pub(super) async fn load(pool: &PgPool) -> Result<Snapshot, sqlx::Error> {
     )
     .fetch_all(&mut *tx)
     .await?;
+    let absences = absences::load(&mut tx).await?;
     tx.commit().await?;
 
     let staff = staff.iter().filter_map(|row| staff_entry(row).transpose());
@@ -460,7 +476,8 @@ pub(super) async fn load(pool: &PgPool) -> Result<Snapshot, sqlx::Error> {
                 })
             })
             .collect::<Result<_, sqlx::Error>>()?,
-    ))
+    )
+    .with_absences(absences))
 }
 
 /// `None` for a role that a newer version knows and this one does not: it gets no rights here.

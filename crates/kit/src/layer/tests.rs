@@ -8,11 +8,12 @@ use tower::{ServiceExt, service_fn};
 use vocabulary::StaffId;
 
 use super::*;
-use crate::{Identity, Tokens, config::Config, directory::Directory, rights::Rights};
+use crate::{Clock, Identity, Tokens, config::Config, directory::Directory, rights::Rights};
 
 const GET_HEAD: &str = "/kontakty.log.v1.LogService/GetHead";
 const SUBSCRIBE: &str = "/kontakty.log.v1.LogService/SubscribeEvents";
 const LOGIN: &str = "/kontakty.accounts.v1.IdentityService/Login";
+const UPLOAD: &str = "/kontakty.accounts.v1.DocumentsService/UploadDocument";
 
 /// A layer over nothing but keys: no database answers, and the directory knows nobody.
 struct Door {
@@ -31,7 +32,12 @@ impl Door {
             .connect_lazy("postgres://nobody@127.0.0.1:1/nothing")
             .unwrap();
         let directories = HashMap::from([("accounts", Directory::new(pool))]);
-        let gate = Gate::new(Rights::read().unwrap(), Arc::clone(&tokens), directories);
+        let gate = Gate::new(
+            Rights::read().unwrap(),
+            Arc::clone(&tokens),
+            directories,
+            Clock::new(&Config::default().clock),
+        );
         let metrics = Metrics::new(&Config::default().telemetry).unwrap();
         let stopping = CancellationToken::new();
         Self {
@@ -145,6 +151,29 @@ async fn a_deadline_is_a_deadline() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn uploads_take_nobody_elses_place() {
+    let door = Door::new("uploads");
+    let token = door.token(&Identity::Staff(StaffId::of_external("nobody")));
+    let upload = || door.code(request(UPLOAD, &[("authorization", &token)]));
+    // Whom nobody knows is waited for; meanwhile each has its place.
+    let mut waiting: Vec<_> = (0..MOST_UPLOADS).map(|_| Box::pin(upload())).collect();
+    for call in &mut waiting {
+        assert!(futures::poll!(call).is_pending());
+    }
+    assert_eq!(upload().await, Code::ResourceExhausted);
+    assert_eq!(door.code(request(LOGIN, &[])).await, Code::Ok);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_upload_is_not_waited_for() {
+    let begun = Instant::now();
+    let mut upload = Upload::new(Body::new(Silence));
+    let part = std::future::poll_fn(|cx| Pin::new(&mut upload).poll_frame(cx)).await;
+    assert_eq!(part.unwrap().unwrap_err().code(), Code::DeadlineExceeded);
+    assert_eq!(begun.elapsed().as_secs(), 30);
+}
+
 #[tokio::test]
 async fn a_panic_tells_its_number_only() {
     let door = Door::new("panic");
@@ -235,8 +264,9 @@ fn headers(name: &'static str, value: &'static str) -> HeaderMap {
 
 #[test]
 fn every_call_has_a_deadline() {
-    let asked = |value| budget(&headers("grpc-timeout", value));
-    assert_eq!(budget(&HeaderMap::new()), DEFAULT_DEADLINE);
+    let given = |headers: &HeaderMap| budget(headers, DEFAULT_DEADLINE, LONGEST_DEADLINE);
+    let asked = |value| given(&headers("grpc-timeout", value));
+    assert_eq!(given(&HeaderMap::new()), DEFAULT_DEADLINE);
     assert_eq!(asked("100m"), Duration::from_millis(90));
     assert_eq!(asked("5S"), Duration::from_millis(4_980));
     assert_eq!(asked("1H"), LONGEST_DEADLINE);

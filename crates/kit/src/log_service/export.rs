@@ -1,7 +1,7 @@
-//! Logs for files. Who takes what out of the office is an event of the log that it is taken from,
-//! recorded before the first row leaves.
+//! What is taken out of the office: logs, and lists of cards. Each time is an event of the log that
+//! it is taken from, recorded before the first row leaves.
 
-use std::convert::Infallible;
+use std::{collections::BTreeMap, convert::Infallible};
 
 use es::{Aggregate, Kind, Rejection};
 use es_postgres::{CommandContext, Log, Outcome};
@@ -14,7 +14,7 @@ use crate::{AppError, Sender, StreamEnd};
 /// What one message holds at most.
 const PART: i64 = 200;
 
-/// One access to a range of a log.
+/// One access to a range of a log, or to a list.
 #[derive(Debug)]
 pub enum Export {}
 
@@ -27,7 +27,24 @@ pub struct Exported {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CardsExported {
+    /// `accounts` or `persons`.
+    pub what: String,
+    /// `csv` or `xlsx`.
+    pub format: String,
+    /// How many of them there were.
+    pub rows: u64,
+    /// What they were chosen by. Texts that people typed are not repeated here: they may be somebody's
+    /// name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub filter: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Event {
+    /// Somebody took cards out of the office; who is the actor of the event.
+    #[serde(rename = "cards.exported")]
+    CardsExported(CardsExported),
     /// Somebody took a range of this log out of the office.
     #[serde(rename = "log.exported")]
     Exported(Exported),
@@ -51,22 +68,23 @@ impl Rejection for Never {
 impl Aggregate for Export {
     /// Recorded already.
     type State = bool;
-    type Command = Exported;
+    /// What is about to happen.
+    type Command = Event;
     type Event = Event;
     type Rejection = Never;
 
     const CATEGORY: &'static str = "export";
 
-    fn decide(recorded: &bool, exported: Exported) -> Result<Vec<Event>, Never> {
+    fn decide(recorded: &bool, exported: Event) -> Result<Vec<Event>, Never> {
         Ok(match recorded {
             true => Vec::new(),
-            false => vec![Event::Exported(exported)],
+            false => vec![exported],
         })
     }
 
     fn evolve(_: bool, event: &Event) -> bool {
         match event {
-            Event::Exported(_) => true,
+            Event::Exported(_) | Event::CardsExported(_) => true,
         }
     }
 }
@@ -97,6 +115,7 @@ impl Range {
             up_to_position: up_to,
             personal,
         };
+        let exported = Event::Exported(exported);
         let recorded: Outcome<Export> = log.execute_new(context, id, exported).await?;
         Ok(Self {
             log: log.clone(),
@@ -138,14 +157,12 @@ mod tests {
 
     #[test]
     fn an_access_is_recorded_once() {
-        let exported = Exported {
+        let exported = Event::Exported(Exported {
             after_position: 0,
             up_to_position: 7,
             personal: true,
-        };
-        given::<Export>([])
-            .when(exported.clone())
-            .then([Event::Exported(exported)]);
+        });
+        given::<Export>([]).when(exported.clone()).then([exported]);
     }
 
     #[test]

@@ -12,6 +12,12 @@ pub(super) const TABLE: &[(&str, &str)] = &[
     ("is used already", "уже занято"),
     // time
     ("must be an instant", "должен быть момент времени"),
+    ("must be after its beginning", "должно быть позже начала"),
+    (
+        "must be within a year of its beginning",
+        "должно быть не позже чем через год после начала",
+    ),
+    ("must be somebody else", "должен быть кто-то другой"),
     ("must not be in the future", "не может быть в будущем"),
     ("must not be in the past", "не может быть в прошлом"),
     ("must not be after its end", "не может быть позже конца"),
@@ -86,8 +92,8 @@ pub(super) const TABLE: &[(&str, &str)] = &[
         "такого в справочнике нет",
     ),
     (
-        "must be status, source or rubric",
-        "должно быть status, source или rubric",
+        "must be status, source, rubric or document kind",
+        "должно быть status, source, rubric или document kind",
     ),
     (
         "must be text, number, date, yes or no, choice or money",
@@ -182,6 +188,59 @@ pub(super) const TABLE: &[(&str, &str)] = &[
         "must have a reason to ask for more than {} fields",
         "больше {} обязательных полей: укажите причину",
     ),
+    (
+        "must be empty at the first stage",
+        "на первом этапе документы не требуются",
+    ),
+    (
+        "must be attached to enter this stage",
+        "нужно приложить для этого этапа",
+    ),
+    // orders
+    (
+        "must be phone, import or other",
+        "должно быть phone, import или other",
+    ),
+    (
+        "must be the currency of the order",
+        "должна быть валюта заказа",
+    ),
+    ("must not be zero", "не может быть нулём"),
+    (
+        "is more than what is left to pay",
+        "больше, чем осталось оплатить",
+    ),
+    (
+        "is more than what is left to ship",
+        "больше, чем осталось отгрузить",
+    ),
+    (
+        "must be known, or quantity, or waybill",
+        "нужна сумма, количество или накладная",
+    ),
+    ("must be paid or unpaid", "должно быть paid или unpaid"),
+    ("is used for another order", "уже занято другим заказом"),
+    // documents
+    (
+        "must be empty for a document of a deal",
+        "для документа сделки не указывается",
+    ),
+    ("must be more than 0", "должно быть больше 0"),
+    (
+        "must be 64 hexadecimal digits",
+        "должно быть 64 шестнадцатеричные цифры",
+    ),
+    ("must come first", "должен прийти первым"),
+    ("must come once", "должен прийти один раз"),
+    ("is not what came", "не совпадает с полученным"),
+    (
+        "is not that of what came",
+        "не совпадает с суммой полученного",
+    ),
+    (
+        "is not what the bytes are",
+        "не соответствует содержимому файла",
+    ),
     // prospects and duplicates
     (
         "must be another one than survivor_id",
@@ -193,6 +252,11 @@ pub(super) const TABLE: &[(&str, &str)] = &[
     ),
     // staff
     ("is not a group", "такой группы нет"),
+    ("is for administrators", "доступно администраторам"),
+    (
+        "must be a group that the caller leads",
+        "должна быть группа, которой вы руководите",
+    ),
     ("is not a member of staff", "такого сотрудника нет"),
     ("needs a group", "нужна группа"),
     (
@@ -266,12 +330,20 @@ pub(super) const TABLE: &[(&str, &str)] = &[
     ),
     // with a number or a list
     ("must be one of {}", "должно быть одно из: {}"),
+    ("must be ru or en", "должно быть ru или en"),
     ("must be from 1 to {}", "должно быть от 1 до {}"),
     (
         "must be a number from 0 to {}",
         "должно быть число от 0 до {}",
     ),
+    (
+        "must be a number from 1 to {}",
+        "должно быть число от 1 до {}",
+    ),
     ("must have 1 to {} entries", "от 1 до {} записей"),
+    ("must have at most {} accounts", "не больше {} компаний"),
+    ("must say who gets what", "нужно сказать, кому что передать"),
+    ("must be at most {} bytes", "не больше {} байт"),
     ("must be at most {}", "не больше {}"),
     ("must have at most {} characters", "не больше {} знаков"),
     ("must have at least {} characters", "не меньше {} знаков"),

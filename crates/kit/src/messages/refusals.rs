@@ -107,6 +107,11 @@ pub(super) const TABLE: &[(&str, &str, &str)] = &[
     ),
     // accounts
     (
+        "EXPORT_TOO_LARGE",
+        "Столько строк в книгу Excel не выгрузить: выберите CSV или сузьте отбор.",
+        "So many rows do not go into a workbook: choose CSV, or narrow the list.",
+    ),
+    (
         "ACCOUNT_ERASED",
         "Данные этой компании удалены.",
         "The data of this company was erased.",
@@ -187,6 +192,41 @@ pub(super) const TABLE: &[(&str, &str, &str)] = &[
         "There is no such deal.",
     ),
     (
+        "NO_RULE_FITS",
+        "Ни одно правило не подходит этой компании.",
+        "No rule fits this company.",
+    ),
+    (
+        "PLANNED_FOR_ANOTHER",
+        "В этом же плане компания достаётся другому сотруднику.",
+        "In the same plan the company goes to somebody else.",
+    ),
+    (
+        "RECEIVER_CANNOT_OWN",
+        "Тот, кому передавали компанию, уже не может за неё отвечать.",
+        "Whom the company was handed to can own companies no more.",
+    ),
+    (
+        "OWNED_BY_RECEIVER",
+        "Компания уже у нового владельца.",
+        "The company belongs to the new owner already.",
+    ),
+    (
+        "TRANSFER_EXISTS",
+        "Такая передача уже есть.",
+        "This hand-over is there already.",
+    ),
+    (
+        "TRANSFER_UNKNOWN",
+        "Такой передачи нет.",
+        "There is no such hand-over.",
+    ),
+    (
+        "TRANSFER_UNFINISHED",
+        "Передача ещё не закончена.",
+        "The hand-over is not finished yet.",
+    ),
+    (
         "DISTRIBUTION_EXISTS",
         "Такое распределение уже есть.",
         "This distribution is there already.",
@@ -253,6 +293,21 @@ pub(super) const TABLE: &[(&str, &str, &str)] = &[
         "There is no such list.",
     ),
     (
+        "VIEW_EXISTS",
+        "Такая подборка уже есть.",
+        "This view is there already.",
+    ),
+    (
+        "VIEW_OF_OTHERS",
+        "Эта подборка чужая.",
+        "This view is somebody else's.",
+    ),
+    (
+        "VIEW_UNKNOWN",
+        "Такой подборки нет.",
+        "There is no such view.",
+    ),
+    (
         "LOGIN_TAKEN",
         "Такой логин уже занят.",
         "This login is taken.",
@@ -266,6 +321,61 @@ pub(super) const TABLE: &[(&str, &str, &str)] = &[
         "NOT_A_SELLER",
         "Этому сотруднику компании не дают.",
         "This person is given no companies.",
+    ),
+    (
+        "DOCUMENT_DAMAGED",
+        "Файл документа повреждён или пропал. Сообщите администратору.",
+        "The file of this document is damaged or missing. Tell an administrator.",
+    ),
+    (
+        "DOCUMENT_TOO_LARGE",
+        "Файл слишком большой.",
+        "The file is too large.",
+    ),
+    (
+        "DOCUMENT_TYPE",
+        "Файлы такого вида не принимаются.",
+        "Files of this kind are not taken.",
+    ),
+    (
+        "ORDER_CANCELLED",
+        "Заказ отменён: записать отгрузку или оплату нельзя.",
+        "The order is cancelled: nothing can be shipped or paid.",
+    ),
+    (
+        "SHIPMENT_TAKEN",
+        "Отгрузка с этим внешним номером уже записана за другим заказом.",
+        "A shipment with this external id is recorded for another order.",
+    ),
+    (
+        "SHIPMENT_UNKNOWN",
+        "Такой отгрузки у заказа нет.",
+        "The order has no such shipment.",
+    ),
+    (
+        "PAYMENT_TAKEN",
+        "Оплата с этим внешним номером уже записана за другим заказом.",
+        "A payment with this external id is recorded for another order.",
+    ),
+    (
+        "PAYMENT_UNKNOWN",
+        "Такой оплаты у заказа нет.",
+        "The order has no such payment.",
+    ),
+    (
+        "OTHER_CURRENCY",
+        "Заказ в другой валюте.",
+        "The order is in another currency.",
+    ),
+    (
+        "OVERPAID",
+        "Сумма больше, чем осталось оплатить.",
+        "This is more than what is left to pay.",
+    ),
+    (
+        "OVERSHIPPED",
+        "Сумма больше, чем осталось отгрузить.",
+        "This is more than what is left to ship.",
     ),
     (
         "ORDER_TAKEN",
@@ -298,6 +408,11 @@ pub(super) const TABLE: &[(&str, &str, &str)] = &[
         "The pipeline cannot be published like this: check the fields.",
     ),
     (
+        "POLICY_INVALID",
+        "Правила заданы неверно.",
+        "The rules are not set properly.",
+    ),
+    (
         "STAFF_DISMISSED",
         "Сотрудник уволен.",
         "This person works here no more.",
@@ -308,9 +423,44 @@ pub(super) const TABLE: &[(&str, &str, &str)] = &[
         "This member of staff is there already.",
     ),
     (
+        "STAFF_AWAITS_ACCOUNTS",
+        "Сотруднику ещё передают компании: дождитесь конца передачи.",
+        "Companies are still being handed over to this person: wait until that is done.",
+    ),
+    (
         "STAFF_HAS_OPEN_TASKS",
         "Сначала передайте задания сотрудника.",
         "Hand over the tasks of this person first.",
+    ),
+    (
+        "STAFF_AWAY",
+        "Сотрудник отсутствует: новых компаний ему не выдают.",
+        "This person is away and is given no new companies.",
+    ),
+    (
+        "ABSENCE_INVALID",
+        "Проверьте поля отсутствия: некоторые заполнены неверно.",
+        "Check the fields of the absence: some are not filled in properly.",
+    ),
+    (
+        "ABSENCE_OVERLAPS",
+        "На это время отсутствие уже отмечено.",
+        "This person is away at that time already.",
+    ),
+    (
+        "ABSENCE_UNKNOWN",
+        "Такого отсутствия нет.",
+        "There is no such absence.",
+    ),
+    (
+        "SUBSTITUTE_OUT_OF_REACH",
+        "Замещение можно назначить только между теми, чьи компании вы видите.",
+        "A substitute can be named only among those whose companies you see.",
+    ),
+    (
+        "STAFF_OWNS_DEALS",
+        "Сделки сотрудника ещё переходят к новому владельцу компаний.",
+        "The deals of this person are still on their way to the new owner of the companies.",
     ),
     (
         "STAFF_OWNS_ACCOUNTS",
@@ -365,8 +515,8 @@ pub(super) const TABLE: &[(&str, &str, &str)] = &[
     ),
     (
         "PERSONAL_DATA_BY_OPERATOR",
-        "Личные данные изменяет оператор.",
-        "Personal data is changed by the operator.",
+        "Личные данные изменяет оператор: подайте запрос на ввод данных.",
+        "Personal data is changed by the operator: file a request for data entry.",
     ),
     (
         "PERSON_ERASED",
@@ -399,6 +549,26 @@ pub(super) const TABLE: &[(&str, &str, &str)] = &[
         "The task is closed already.",
     ),
     // planning
+    (
+        "DATA_ENTRY_DECLINED",
+        "Оператор уже отклонил этот запрос.",
+        "The operator has declined this request.",
+    ),
+    (
+        "DATA_ENTRY_DONE",
+        "Этот запрос уже выполнен.",
+        "This request is done already.",
+    ),
+    (
+        "DATA_ENTRY_INVALID",
+        "Запрос на ввод данных заполнен неверно.",
+        "The request for data entry is not filled in properly.",
+    ),
+    (
+        "DATA_ENTRY_UNKNOWN",
+        "Такого запроса на ввод данных нет.",
+        "There is no such request for data entry.",
+    ),
     (
         "MAY_NOT_PLAN_FOR",
         "Этому сотруднику вы не можете ставить задания.",

@@ -74,7 +74,7 @@ async fn what_accounts_recorded_a_moment_ago_is_known_to_contacts() {
         role: Role::Head,
         group_id: None,
     };
-    assert!(snapshot.scope(&principal).includes(anna));
+    assert!(snapshot.own_scope(&principal).includes(anna));
     assert_eq!(snapshot.staff(anna).unwrap().external_id, ANNA);
     assert_eq!(
         snapshot.group_of(anna, "2026-01-12T00:00:00Z".parse().unwrap()),

@@ -1,6 +1,7 @@
 //! A company: a prospect until its first order, then a client for ever; owned by at most one
 //! member of staff, else in the pool, where one at a time may claim it.
 
+pub mod audit;
 mod claim;
 mod events;
 mod merge;
@@ -10,19 +11,23 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use es::{Aggregate, Personal, Reservation};
-use vocabulary::{AccountId, Email, GroupId, Money, OrderId, PhoneNumber, StaffId};
+use vocabulary::{AccountId, Email, GroupId, Money, OrderId, PhoneNumber, StaffId, TransferId};
 
 pub use claim::{
     Claim, ClaimExpired, ClaimGranted, ClaimNumbersChanged, ClaimReleased, ClaimRenewed, NUMBER,
 };
 pub use events::{
     CardSealedAnew, ConvertedToClient, Erased, Event, OrderCancelled, OrderRegistered,
-    OwnerAssigned, OwnershipTransferred, ProspectRegistered, ReturnedToPool, StatusChanged,
+    OwnerAssigned, OwnershipTransferred, ProspectRegistered, ReturnedToPool, StatusChanged, Taken,
 };
 pub use merge::{Merge, Merged, Unmerged};
 pub use rejection::Rejection;
 
-use crate::card::{Card, Changes, Details};
+use crate::{
+    card::{Card, Changes, Details},
+    import_batch::Origin,
+    order,
+};
 
 /// Marker of the aggregate.
 pub enum Account {}
@@ -115,6 +120,7 @@ pub enum Command {
         from: Option<StaffId>,
         to: Owner,
         reason: String,
+        transfer_id: TransferId,
     },
     ReturnToPool {
         reason: String,
@@ -163,6 +169,8 @@ pub struct Registration {
     pub owner: Option<Owner>,
     pub registered_at: DateTime<Utc>,
     pub status: Option<String>,
+    /// The row of a file that brought it.
+    pub origin: Option<Origin>,
 }
 
 /// Somebody and the group that counts what happens with the account.
@@ -178,8 +186,11 @@ pub struct Order {
     pub external_id: Option<String>,
     pub amount: Money,
     pub ordered_at: DateTime<Utc>,
+    pub taken: Taken,
     /// Who owned the account when it was ordered, and in which group then.
     pub owner: Option<Owner>,
+    /// It is ordered now: refused when the owner is another one by now.
+    pub now: bool,
 }
 
 impl Aggregate for Account {
@@ -207,7 +218,15 @@ impl Aggregate for Account {
             (true, Command::Erase { stop_list }) => Ok(vec![Event::Erased(Erased { stop_list })]),
             (true, Command::ChangeStatus { to, reason }) => Ok(change_status(state, to, reason)),
             (true, Command::AssignOwner { to, now }) => claim::assign_owner(state, to, now),
-            (true, Command::Transfer { from, to, reason }) => transfer(state, from, to, reason),
+            (
+                true,
+                Command::Transfer {
+                    from,
+                    to,
+                    reason,
+                    transfer_id,
+                },
+            ) => transfer(state, from, to, reason, transfer_id),
             (true, Command::ReturnToPool { reason }) => Ok(state
                 .owner_id
                 .map(|from_owner_id| {
@@ -218,7 +237,7 @@ impl Aggregate for Account {
                 })
                 .into_iter()
                 .collect()),
-            (true, Command::RegisterOrder(order)) => Ok(register_order(state, order)),
+            (true, Command::RegisterOrder(order)) => register_order(state, order),
             (true, Command::CancelOrder { order_id, reason }) => {
                 match state.orders.get(&order_id) {
                     None => Err(Rejection::OrderUnknown),
@@ -346,6 +365,10 @@ impl Aggregate for Account {
                     name: external_id.clone(),
                 })
                 .collect(),
+            Event::OrderCancelled(order) => vec![Reservation::Take {
+                kind: order::CANCELLED,
+                name: order.order_id.to_string(),
+            }],
             Event::ClaimGranted(claim) => claim::locks(claim.phones.as_ref()),
             Event::ClaimNumbersChanged(claim) => std::iter::once(claim::unlock())
                 .chain(claim::locks(claim.phones.as_ref()))
@@ -362,7 +385,6 @@ impl Aggregate for Account {
             | Event::OwnershipTransferred(_)
             | Event::ReturnedToPool(_)
             | Event::ConvertedToClient(_)
-            | Event::OrderCancelled(_)
             | Event::ClaimRenewed(_) => Vec::new(),
         }
     }
@@ -383,6 +405,7 @@ fn register(new: Registration) -> Result<Vec<Event>, Rejection> {
         owner_group_id: new.owner.and_then(|owner| owner.group_id),
         registered_at: new.registered_at,
         status: new.status,
+        origin: new.origin,
     })])
 }
 
@@ -431,6 +454,7 @@ fn transfer(
     from: Option<StaffId>,
     to: Owner,
     reason: String,
+    transfer_id: TransferId,
 ) -> Result<Vec<Event>, Rejection> {
     let owner = now.owner_id.ok_or(Rejection::InPool)?;
     if owner == to.id {
@@ -444,13 +468,17 @@ fn transfer(
         to_owner_id: to.id,
         to_owner_group_id: to.group_id,
         reason,
+        transfer_id: Some(transfer_id),
     })])
 }
 
 /// The first order and the conversion are one decision: nobody ever sees one without the other.
-fn register_order(now: &State, order: Order) -> Vec<Event> {
+fn register_order(now: &State, order: Order) -> Result<Vec<Event>, Rejection> {
     if now.orders.contains_key(&order.id) {
-        return Vec::new();
+        return Ok(Vec::new());
+    }
+    if order.now && order.owner.map(|owner| owner.id) != now.owner_id {
+        return Err(Rejection::OwnerChanged);
     }
     let (order_id, converted_at) = (order.id, order.ordered_at);
     let mut events = vec![Event::OrderRegistered(OrderRegistered {
@@ -458,6 +486,7 @@ fn register_order(now: &State, order: Order) -> Vec<Event> {
         external_id: order.external_id,
         amount: order.amount,
         ordered_at: order.ordered_at,
+        taken: Some(order.taken),
         owner_id: order.owner.map(|owner| owner.id),
         owner_group_id: order.owner.and_then(|owner| owner.group_id),
     })];
@@ -467,7 +496,7 @@ fn register_order(now: &State, order: Order) -> Vec<Event> {
             converted_at,
         }));
     }
-    events
+    Ok(events)
 }
 
 #[cfg(test)]

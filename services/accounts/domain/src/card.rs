@@ -44,6 +44,15 @@ pub struct Changes {
 }
 
 impl Changes {
+    /// Whether it says who this is and how they can be reached (`domain.md`, invariant 38). The rest
+    /// of a card is about the sale.
+    pub fn touch_personal_data(&self) -> bool {
+        self.name.is_some()
+            || self.phones.is_some()
+            || self.emails.is_some()
+            || self.address.is_some()
+    }
+
     fn standard_mut(&mut self, field: Standard) -> &mut Option<String> {
         match field {
             Standard::Type => &mut self.kind,

@@ -88,6 +88,7 @@ pub enum List {
     Status,
     Source,
     Rubric,
+    DocumentKind,
 }
 
 /// Something to choose.
@@ -177,7 +178,7 @@ impl State {
 
 #[derive(Debug, Clone)]
 pub enum Command {
-    /// What an office begins with, unless it has something already.
+    /// What an office begins with, in every list that has nothing yet.
     Open,
     Publish {
         list: List,
@@ -311,15 +312,15 @@ impl Aggregate for Catalogue {
 }
 
 fn open(now: &State) -> Vec<Event> {
-    if *now != State::default() {
-        return Vec::new();
-    }
     [
         (List::Status, defaults::statuses()),
         (List::Source, defaults::sources()),
+        (List::DocumentKind, defaults::document_kinds()),
     ]
+    .into_iter()
+    .filter(|(list, _)| now.entries(*list).is_empty())
     .map(|(list, entries)| Event::EntriesPublished(EntriesPublished { list, entries }))
-    .into()
+    .collect()
 }
 
 fn publish(now: &State, list: List, entries: Vec<Entry>) -> Result<Vec<Event>, Rejection> {

@@ -3,15 +3,21 @@
 
 mod details;
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use es::{Aggregate, Kind, Violation};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use vocabulary::{AccountId, GroupId, PipelineId, StaffId};
+use vocabulary::{AccountId, DocumentId, GroupId, PipelineId, StaffId};
 
 pub use details::{Changes, Details, SUBJECT, subject};
 
-use crate::{account::Owner, pipeline};
+use crate::{
+    account::Owner,
+    document::{Attached, Version},
+    pipeline,
+};
 
 /// A deal that was put off this often shows up.
 pub const SUSPENDED_OFTEN: u32 = 3;
@@ -42,6 +48,9 @@ pub enum Event {
     /// An open deal went along with its company to another owner, or to the pool.
     #[serde(rename = "deal.ownership_transferred")]
     OwnershipTransferred(OwnershipTransferred),
+    /// A deal got a document, or a document a new version.
+    #[serde(rename = "deal.document_attached")]
+    DocumentAttached(Box<Attached>),
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -120,6 +129,8 @@ pub struct Standing {
     pub stage: String,
     pub owner_id: Option<StaffId>,
     pub details: Details,
+    /// The last version of each.
+    pub documents: BTreeMap<DocumentId, Attached>,
     /// The last time it was put off; it may have woken up since.
     pub suspended_until: Option<DateTime<Utc>>,
     pub end: Option<End>,
@@ -139,6 +150,7 @@ fn evolve(state: State, event: &Event) -> State {
             stage: opened.stage.clone(),
             owner_id: opened.owner_id,
             details: opened.details.clone(),
+            documents: BTreeMap::new(),
             suspended_until: None,
             end: None,
         }),
@@ -160,6 +172,11 @@ fn evolve(state: State, event: &Event) -> State {
         Event::OwnershipTransferred(transferred) => state.map(|deal| Standing {
             owner_id: transferred.to_owner_id,
             ..deal
+        }),
+        Event::DocumentAttached(attached) => state.map(|mut deal| {
+            let attached = Attached::clone(attached);
+            deal.documents.insert(attached.document_id, attached);
+            deal
         }),
     }
 }
@@ -198,6 +215,8 @@ pub enum Command {
         at: DateTime<Utc>,
         reason: String,
     },
+    /// Before the end or after it: a contract comes back signed when the deal is won.
+    AttachDocument(Version),
     /// The company has this owner now.
     FollowOwner {
         owner: Option<Owner>,
@@ -291,7 +310,7 @@ impl Aggregate for Deal {
             }),
             (Some(deal), command) => match deal.end {
                 None => go_on(deal, command),
-                Some(end) => after(end, &command),
+                Some(end) => after(deal, end, command),
             },
         }
     }
@@ -308,7 +327,8 @@ impl Aggregate for Deal {
             Event::FieldsChanged(_)
             | Event::StageChanged(_)
             | Event::Suspended(_)
-            | Event::OwnershipTransferred(_) => None,
+            | Event::OwnershipTransferred(_)
+            | Event::DocumentAttached(_) => None,
         }
     }
 }
@@ -337,7 +357,9 @@ fn open(new: Opening) -> Result<Vec<Event>, Rejection> {
         return Err(Rejection::Invalid(faults));
     };
     let details = Details::of(new.account_id, new.changes);
-    pass(stage, &details)?;
+    // The papers of a deal of the past may never come.
+    let documents = new.closing.is_none().then(BTreeMap::new);
+    pass(stage, &details, documents.as_ref())?;
     let opened = Event::Opened(Box::new(Opened {
         account_id: new.account_id,
         external_id: new.external_id,
@@ -359,6 +381,7 @@ fn open(new: Opening) -> Result<Vec<Event>, Rejection> {
 fn go_on(deal: &Standing, command: Command) -> Result<Vec<Event>, Rejection> {
     match command {
         Command::Open(_) => Err(Rejection::Exists),
+        Command::AttachDocument(version) => Ok(attach(deal, version)),
         Command::SetFields {
             account_id,
             changes,
@@ -379,7 +402,7 @@ fn go_on(deal: &Standing, command: Command) -> Result<Vec<Event>, Rejection> {
             if stage.name == deal.stage {
                 return Ok(Vec::new());
             }
-            pass(stage, &deal.details)?;
+            pass(stage, &deal.details, Some(&deal.documents))?;
             Ok(vec![Event::StageChanged(StageChanged {
                 from_stage: deal.stage.clone(),
                 to_stage: stage.name.clone(),
@@ -412,9 +435,10 @@ fn go_on(deal: &Standing, command: Command) -> Result<Vec<Event>, Rejection> {
     }
 }
 
-/// Won and lost are the end: what was then stays as it was.
-fn after(end: End, command: &Command) -> Result<Vec<Event>, Rejection> {
+/// Won and lost are the end: what was then stays as it was; papers may still come.
+fn after(deal: &Standing, end: End, command: Command) -> Result<Vec<Event>, Rejection> {
     match (end, command) {
+        (_, Command::AttachDocument(version)) => Ok(attach(deal, version)),
         (End::Won, Command::Win { .. })
         | (End::Lost, Command::Lose { .. })
         | (_, Command::FollowOwner { .. }) => Ok(Vec::new()),
@@ -422,19 +446,33 @@ fn after(end: End, command: &Command) -> Result<Vec<Event>, Rejection> {
     }
 }
 
-/// Names everything that is missing at once (`domain.md`, invariant 23).
-fn pass(stage: &pipeline::Stage, details: &Details) -> Result<(), Rejection> {
-    let missing: Vec<_> = stage
-        .required
-        .iter()
-        .filter(|key| !details.has(key))
-        .map(|key| Violation::new(key.as_str(), "must be set to enter this stage"))
-        .collect();
+/// Names everything that is missing at once (`domain.md`, invariant 23); documents only if given.
+fn pass(
+    stage: &pipeline::Stage,
+    details: &Details,
+    documents: Option<&BTreeMap<DocumentId, Attached>>,
+) -> Result<(), Rejection> {
+    let fields = stage.required.iter().filter(|key| !details.has(key));
+    let fields = fields.map(|key| Violation::new(key, "must be set to enter this stage"));
+    let lacks =
+        |kind: &&String| documents.is_some_and(|all| !all.values().any(|one| one.kind == **kind));
+    let documents = stage.documents.iter().filter(lacks).map(|kind| {
+        let text = "must be attached to enter this stage";
+        Violation::new(format!("documents.{kind}"), text)
+    });
+    let missing: Vec<_> = fields.chain(documents).collect();
     if missing.is_empty() {
         Ok(())
     } else {
         Err(Rejection::GateClosed(missing))
     }
+}
+
+fn attach(deal: &Standing, version: Version) -> Vec<Event> {
+    let last = deal.documents.get(&version.document_id);
+    let attached = version.after(last);
+    let attached = attached.map(|attached| Event::DocumentAttached(Box::new(attached)));
+    attached.into_iter().collect()
 }
 
 fn valid(faults: Vec<Violation>) -> Result<(), Rejection> {

@@ -50,6 +50,15 @@ pub struct Stage {
     /// Keys of the fields that a deal has when it enters.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub required: Vec<String>,
+    /// Of which kinds it has a document by then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub documents: Vec<String>,
+}
+
+impl Stage {
+    fn asks(&self) -> usize {
+        self.required.len() + self.documents.len()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -202,6 +211,22 @@ impl Draft {
                     fault(format!("stages[{n}].required[{m}]"), "is there twice");
                 }
             }
+            // A deal has no documents before it is open.
+            if n == 0 && !stage.documents.is_empty() {
+                fault(
+                    format!("stages[{n}].required_documents"),
+                    "must be empty at the first stage",
+                );
+            }
+            let mut kinds = BTreeSet::new();
+            for (m, kind) in stage.documents.iter().enumerate() {
+                if !kinds.insert(kind) {
+                    fault(
+                        format!("stages[{n}].required_documents[{m}]"),
+                        "is there twice",
+                    );
+                }
+            }
         }
         faults
     }
@@ -209,7 +234,7 @@ impl Draft {
     fn long_gates(&self) -> Vec<Violation> {
         let stages = self.stages.iter().enumerate();
         stages
-            .filter(|(_, stage)| stage.required.len() > MOST_REQUIRED)
+            .filter(|(_, stage)| stage.asks() > MOST_REQUIRED)
             .map(|(n, _)| {
                 Violation::new(
                     format!("stages[{n}].required"),
@@ -230,6 +255,7 @@ mod tests {
         Stage {
             name: name.to_owned(),
             required: required.iter().map(|key| (*key).to_owned()).collect(),
+            documents: Vec::new(),
         }
     }
 
@@ -270,6 +296,7 @@ mod tests {
             stages: vec![Stage {
                 name: "Анкета".to_owned(),
                 required: keys,
+                documents: Vec::new(),
             }],
             ..conveyor()
         }
@@ -311,6 +338,46 @@ mod tests {
         given::<Pipeline>([])
             .when(Command::Publish(reasoned()))
             .then([published(1, reasoned())]);
+    }
+
+    /// A document is as much of a hurdle as a field.
+    #[test]
+    fn documents_count_among_what_is_asked() {
+        let with = |documents: &[&str]| {
+            let documents: Vec<_> = documents.iter().map(|kind| (*kind).to_owned()).collect();
+            let mut draft = long(6);
+            draft.stages[0].documents = documents;
+            draft.stages.insert(0, stage("Первый контакт", &[]));
+            draft
+        };
+        given::<Pipeline>([])
+            .when(Command::Publish(with(&["proposal"])))
+            .then([published(1, with(&["proposal"]))]);
+        given::<Pipeline>([])
+            .when(Command::Publish(with(&["proposal", "contract"])))
+            .then_rejected(Rejection::TooManyRequired(vec![Violation::new(
+                "stages[1].required",
+                "must have a reason to ask for more than 7 fields",
+            )]));
+        given::<Pipeline>([])
+            .when(Command::Publish(with(&["proposal", "proposal"])))
+            .then_rejected(Rejection::Invalid(vec![Violation::new(
+                "stages[1].required_documents[1]",
+                "is there twice",
+            )]));
+    }
+
+    /// Nothing could be attached to a deal that is not open yet.
+    #[test]
+    fn the_first_stage_asks_for_no_documents() {
+        let mut draft = conveyor();
+        draft.stages[0].documents = vec!["proposal".to_owned()];
+        given::<Pipeline>([])
+            .when(Command::Publish(draft))
+            .then_rejected(Rejection::Invalid(vec![Violation::new(
+                "stages[0].required_documents",
+                "must be empty at the first stage",
+            )]));
     }
 
     #[test]

@@ -197,7 +197,9 @@ impl Aggregate for ProspectList {
                 State::Open(now)
             }
             (State::Open(mut now), Event::MembersRemoved(removed)) => {
-                now.members.retain(|id| !removed.account_ids.contains(id));
+                for id in &removed.account_ids {
+                    now.members.remove(id);
+                }
                 State::Open(now)
             }
             (State::Open(_), Event::Closed(_)) => State::Closed,

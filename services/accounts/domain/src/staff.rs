@@ -1,10 +1,17 @@
-//! A member of staff: comes, changes role and group, leaves. Nobody is ever deleted.
+//! A member of staff: comes, changes role and group, is away, leaves. Nobody is ever deleted.
 
-use chrono::NaiveDate;
-use es::{Aggregate, Kind, Personal, Reservation, Subject};
+mod absence;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use es::{Aggregate, Kind, Personal, Reservation, Subject, Violation};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use vocabulary::{GroupId, Role, StaffId};
+use vocabulary::{AbsenceId, GroupId, Role, StaffId};
+
+pub use absence::{
+    Absence, AbsenceCancelled, MarkedAbsent, NewAbsence, Stage, SubstitutionEnded,
+    SubstitutionStarted, faults as absence_faults,
+};
 
 /// Marker of the aggregate.
 pub enum StaffMember {}
@@ -26,6 +33,18 @@ pub enum Event {
     /// A member of staff left.
     #[serde(rename = "staff.dismissed")]
     Dismissed(Dismissed),
+    /// A member of staff will be away, and somebody else acts instead.
+    #[serde(rename = "staff.marked_absent")]
+    MarkedAbsent(MarkedAbsent),
+    /// From here on somebody acts for who is away.
+    #[serde(rename = "staff.substitution_started")]
+    SubstitutionStarted(SubstitutionStarted),
+    /// From here on nobody acts for who was away.
+    #[serde(rename = "staff.substitution_ended")]
+    SubstitutionEnded(SubstitutionEnded),
+    /// An absence that had not begun will not be.
+    #[serde(rename = "staff.absence_cancelled")]
+    AbsenceCancelled(AbsenceCancelled),
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -82,6 +101,8 @@ pub struct Working {
     pub role: Role,
     pub group_id: Option<GroupId>,
     pub credentials: Option<PasswordSet>,
+    /// In the order in which they were marked.
+    pub absences: Vec<Absence>,
 }
 
 #[derive(Debug, Clone)]
@@ -102,13 +123,31 @@ pub enum Command {
         reason: String,
         duties: Duties,
     },
+    MarkAbsent {
+        absence: NewAbsence,
+        now: DateTime<Utc>,
+    },
+    /// Before its time.
+    EndAbsence {
+        staff_id: StaffId,
+        absence_id: AbsenceId,
+        reason: String,
+        now: DateTime<Utc>,
+    },
+    /// Says what has begun and ended by itself.
+    TurnAbsences {
+        now: DateTime<Utc>,
+    },
 }
 
 /// What somebody still has to do here, as the shell has counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Duties {
     pub accounts: u64,
+    pub open_deals: u64,
     pub open_tasks: u64,
+    /// By hand-overs that are not done.
+    pub accounts_to_come: u64,
 }
 
 /// Somebody who starts to work here.
@@ -154,19 +193,31 @@ pub enum Rejection {
     #[error("this member of staff works here no more")]
     Dismissed,
     #[error(
-        "this member of staff still has accounts: {}, open tasks: {}",
+        "this member of staff still has accounts: {}, open deals: {}, open tasks: {}, \
+         and accounts to come: {}",
         _0.accounts,
-        _0.open_tasks
+        _0.open_deals,
+        _0.open_tasks,
+        _0.accounts_to_come
     )]
     HasDuties(Duties),
+    #[error("the absence lacks what every absence needs")]
+    AbsenceInvalid(Vec<Violation>),
+    #[error("this member of staff is away at that time already")]
+    AbsenceOverlaps,
+    #[error("there is no such absence")]
+    AbsenceUnknown,
 }
 
 impl es::Rejection for Rejection {
     fn kind(&self) -> Kind {
         match self {
-            Self::Unknown => Kind::NotFound,
+            Self::Unknown | Self::AbsenceUnknown => Kind::NotFound,
             Self::Exists => Kind::AlreadyExists,
-            Self::Dismissed | Self::HasDuties(_) => Kind::FailedPrecondition,
+            Self::AbsenceInvalid(_) => Kind::Invalid,
+            Self::Dismissed | Self::HasDuties(_) | Self::AbsenceOverlaps => {
+                Kind::FailedPrecondition
+            }
         }
     }
 
@@ -175,8 +226,18 @@ impl es::Rejection for Rejection {
             Self::Unknown => "STAFF_UNKNOWN",
             Self::Exists => "STAFF_EXISTS",
             Self::Dismissed => "STAFF_DISMISSED",
-            Self::HasDuties(Duties { accounts: 0, .. }) => "STAFF_HAS_OPEN_TASKS",
-            Self::HasDuties(_) => "STAFF_OWNS_ACCOUNTS",
+            Self::HasDuties(Duties { accounts: 1.., .. }) => "STAFF_OWNS_ACCOUNTS",
+            Self::HasDuties(Duties {
+                open_deals: 1.., ..
+            }) => "STAFF_OWNS_DEALS",
+            Self::HasDuties(Duties {
+                accounts_to_come: 1..,
+                ..
+            }) => "STAFF_AWAITS_ACCOUNTS",
+            Self::HasDuties(_) => "STAFF_HAS_OPEN_TASKS",
+            Self::AbsenceInvalid(_) => "ABSENCE_INVALID",
+            Self::AbsenceOverlaps => "ABSENCE_OVERLAPS",
+            Self::AbsenceUnknown => "ABSENCE_UNKNOWN",
         }
     }
 
@@ -184,9 +245,28 @@ impl es::Rejection for Rejection {
         match self {
             Self::HasDuties(duties) => vec![
                 ("accounts", duties.accounts),
+                ("open_deals", duties.open_deals),
                 ("open_tasks", duties.open_tasks),
+                ("accounts_to_come", duties.accounts_to_come),
             ],
-            Self::Unknown | Self::Exists | Self::Dismissed => Vec::new(),
+            Self::Unknown
+            | Self::Exists
+            | Self::Dismissed
+            | Self::AbsenceInvalid(_)
+            | Self::AbsenceOverlaps
+            | Self::AbsenceUnknown => Vec::new(),
+        }
+    }
+
+    fn violations(&self) -> Vec<Violation> {
+        match self {
+            Self::AbsenceInvalid(violations) => violations.clone(),
+            Self::Unknown
+            | Self::Exists
+            | Self::Dismissed
+            | Self::HasDuties(_)
+            | Self::AbsenceOverlaps
+            | Self::AbsenceUnknown => Vec::new(),
         }
     }
 }
@@ -214,7 +294,9 @@ impl Aggregate for StaffMember {
             (State::Unknown, Command::Hire(newcomer)) => Ok(vec![hired(newcomer)]),
             (State::Unknown, _) => Err(Rejection::Unknown),
             (State::Working(_) | State::Dismissed, Command::Hire(_)) => Err(Rejection::Exists),
-            (State::Dismissed, Command::Dismiss { .. }) => Ok(Vec::new()),
+            (State::Dismissed, Command::Dismiss { .. } | Command::TurnAbsences { .. }) => {
+                Ok(Vec::new())
+            }
             (State::Dismissed, _) => Err(Rejection::Dismissed),
             (State::Working(now), Command::ChangeRole { role, reason }) => Ok(unless(
                 now.role == role,
@@ -236,6 +318,21 @@ impl Aggregate for StaffMember {
                     Err(Rejection::HasDuties(duties))
                 }
             }
+            (State::Working(known), Command::MarkAbsent { absence, now }) => {
+                absence::mark(&known.absences, absence, now)
+            }
+            (
+                State::Working(known),
+                Command::EndAbsence {
+                    staff_id,
+                    absence_id,
+                    reason,
+                    now,
+                },
+            ) => absence::end(&known.absences, staff_id, absence_id, reason, now),
+            (State::Working(known), Command::TurnAbsences { now }) => {
+                Ok(absence::turn_all(&known.absences, now))
+            }
         }
     }
 
@@ -250,6 +347,7 @@ impl Aggregate for StaffMember {
                         password_hash,
                     },
                 ),
+                absences: Vec::new(),
             }),
             (State::Working(now), Event::RoleChanged(changed)) => State::Working(Working {
                 role: changed.role,
@@ -264,13 +362,44 @@ impl Aggregate for StaffMember {
                 ..now
             }),
             (State::Working(_), Event::Dismissed(_)) => State::Dismissed,
+            (State::Working(now), Event::MarkedAbsent(event)) => State::Working(Working {
+                absences: absence::marked(now.absences, event),
+                ..now
+            }),
+            (State::Working(now), Event::SubstitutionStarted(event)) => {
+                now.with_absence(event.absence_id, Stage::Running)
+            }
+            (State::Working(now), Event::SubstitutionEnded(event)) => {
+                now.with_absence(event.absence_id, Stage::Over)
+            }
+            (State::Working(now), Event::AbsenceCancelled(event)) => {
+                now.with_absence(event.absence_id, Stage::Over)
+            }
             (
                 state @ (State::Unknown | State::Dismissed),
                 Event::RoleChanged(_)
                 | Event::MovedToGroup(_)
                 | Event::PasswordSet(_)
-                | Event::Dismissed(_),
+                | Event::Dismissed(_)
+                | Event::MarkedAbsent(_)
+                | Event::SubstitutionStarted(_)
+                | Event::SubstitutionEnded(_)
+                | Event::AbsenceCancelled(_),
             ) => state,
+        }
+    }
+
+    fn occurred_at(event: &Event) -> Option<DateTime<Utc>> {
+        match event {
+            Event::SubstitutionStarted(event) => Some(event.started_at),
+            Event::SubstitutionEnded(event) => Some(event.ended_at),
+            Event::Hired(_)
+            | Event::RoleChanged(_)
+            | Event::MovedToGroup(_)
+            | Event::PasswordSet(_)
+            | Event::Dismissed(_)
+            | Event::MarkedAbsent(_)
+            | Event::AbsenceCancelled(_) => None,
         }
     }
 
@@ -279,7 +408,13 @@ impl Aggregate for StaffMember {
         let login = match event {
             Event::Hired(hired) => hired.login.as_ref(),
             Event::PasswordSet(set) => Some(&set.login),
-            Event::RoleChanged(_) | Event::MovedToGroup(_) | Event::Dismissed(_) => None,
+            Event::RoleChanged(_)
+            | Event::MovedToGroup(_)
+            | Event::Dismissed(_)
+            | Event::MarkedAbsent(_)
+            | Event::SubstitutionStarted(_)
+            | Event::SubstitutionEnded(_)
+            | Event::AbsenceCancelled(_) => None,
         };
         login
             .and_then(Personal::get)
@@ -289,6 +424,15 @@ impl Aggregate for StaffMember {
             })
             .into_iter()
             .collect()
+    }
+}
+
+impl Working {
+    fn with_absence(self, id: AbsenceId, stage: Stage) -> State {
+        State::Working(Self {
+            absences: absence::at_stage(self.absences, id, stage),
+            ..self
+        })
     }
 }
 
@@ -323,169 +467,4 @@ fn personal(id: StaffId, credentials: Credentials) -> PasswordSet {
 }
 
 #[cfg(test)]
-mod tests {
-    use es::{Rejection as _, spec::given};
-
-    use super::*;
-
-    fn petrov() -> Newcomer {
-        Newcomer {
-            id: StaffId::of_external("s-11"),
-            external_id: "s-11".to_owned(),
-            name: "Петров Алексей Игоревич".to_owned(),
-            role: Role::Manager,
-            group_id: Some(GroupId::of_external("a")),
-            extension: Some("111".to_owned()),
-            hired_on: NaiveDate::from_ymd_opt(2023, 2, 1).unwrap(),
-            login: Some("petrov".to_owned()),
-            password_hash: None,
-        }
-    }
-
-    fn dismissed() -> Event {
-        Event::Dismissed(Dismissed {
-            reason: "ушёл сам".to_owned(),
-        })
-    }
-
-    fn dismiss(accounts: u64, open_tasks: u64) -> Command {
-        Command::Dismiss {
-            reason: "ушёл сам".to_owned(),
-            duties: Duties {
-                accounts,
-                open_tasks,
-            },
-        }
-    }
-
-    #[test]
-    fn a_person_is_hired_once() {
-        given::<StaffMember>([])
-            .when(Command::Hire(petrov()))
-            .then([hired(petrov())]);
-        given::<StaffMember>([hired(petrov())])
-            .when(Command::Hire(petrov()))
-            .then_rejected(Rejection::Exists);
-        given::<StaffMember>([hired(petrov()), dismissed()])
-            .when(Command::Hire(petrov()))
-            .then_rejected(Rejection::Exists);
-    }
-
-    #[test]
-    fn nobody_changes_who_was_never_hired() {
-        given::<StaffMember>([])
-            .when(Command::MoveToGroup { group_id: None })
-            .then_rejected(Rejection::Unknown);
-        given::<StaffMember>([])
-            .when(dismiss(0, 0))
-            .then_rejected(Rejection::Unknown);
-    }
-
-    #[test]
-    fn the_same_role_and_group_are_nothing_new() {
-        let change = |role| Command::ChangeRole {
-            role,
-            reason: "повышение".to_owned(),
-        };
-        given::<StaffMember>([hired(petrov())])
-            .when(change(Role::Manager))
-            .then_nothing();
-        given::<StaffMember>([hired(petrov())])
-            .when(change(Role::Head))
-            .then([Event::RoleChanged(RoleChanged {
-                role: Role::Head,
-                reason: "повышение".to_owned(),
-            })]);
-        given::<StaffMember>([hired(petrov())])
-            .when(Command::MoveToGroup {
-                group_id: petrov().group_id,
-            })
-            .then_nothing();
-        given::<StaffMember>([hired(petrov())])
-            .when(Command::MoveToGroup { group_id: None })
-            .then([Event::MovedToGroup(MovedToGroup { group_id: None })]);
-    }
-
-    #[test]
-    fn who_owns_accounts_or_has_tasks_stays() {
-        for (accounts, open_tasks, reason) in [
-            (120, 47, "STAFF_OWNS_ACCOUNTS"),
-            (120, 0, "STAFF_OWNS_ACCOUNTS"),
-            (0, 1, "STAFF_HAS_OPEN_TASKS"),
-        ] {
-            let rejection = Rejection::HasDuties(Duties {
-                accounts,
-                open_tasks,
-            });
-            assert_eq!(rejection.reason(), reason);
-            let facts = [("accounts", accounts), ("open_tasks", open_tasks)];
-            assert_eq!(rejection.facts(), facts);
-            given::<StaffMember>([hired(petrov())])
-                .when(dismiss(accounts, open_tasks))
-                .then_rejected(rejection);
-        }
-        given::<StaffMember>([hired(petrov())])
-            .when(dismiss(0, 0))
-            .then([dismissed()]);
-    }
-
-    #[test]
-    fn who_left_stays_as_he_was() {
-        given::<StaffMember>([hired(petrov()), dismissed()])
-            .when(dismiss(0, 0))
-            .then_nothing();
-        given::<StaffMember>([hired(petrov()), dismissed()])
-            .when(Command::MoveToGroup { group_id: None })
-            .then_rejected(Rejection::Dismissed);
-    }
-
-    #[test]
-    fn a_login_is_taken_in_any_case() {
-        let id = petrov().id;
-        let set = Command::SetPassword {
-            id,
-            credentials: Credentials {
-                login: " Petrov".to_owned(),
-                password_hash: "$argon2id$…".to_owned(),
-            },
-        };
-        let events = StaffMember::decide(&StaffMember::fold(&[hired(petrov())]), set.clone());
-        let taken = Reservation::Take {
-            kind: "login",
-            name: "petrov".to_owned(),
-        };
-        assert_eq!(
-            events.map(|events| StaffMember::reservations(&events[0])),
-            Ok(vec![taken.clone()])
-        );
-        assert_eq!(StaffMember::reservations(&hired(petrov())), [taken]);
-        given::<StaffMember>([hired(petrov())])
-            .when(set)
-            .then([Event::PasswordSet(personal(
-                id,
-                Credentials {
-                    login: " Petrov".to_owned(),
-                    password_hash: "$argon2id$…".to_owned(),
-                },
-            ))]);
-    }
-
-    #[test]
-    fn an_erased_person_still_has_a_state() {
-        let subject = subject(petrov().id);
-        let Event::Hired(known) = hired(petrov()) else {
-            panic!("hired")
-        };
-        let erased = Event::Hired(Hired {
-            name: Personal::Erased {
-                subject: subject.clone(),
-            },
-            login: Some(Personal::Erased { subject }),
-            ..known
-        });
-        assert_eq!(StaffMember::reservations(&erased), []);
-        given::<StaffMember>([erased])
-            .when(dismiss(0, 0))
-            .then([dismissed()]);
-    }
-}
+mod tests;

@@ -6,7 +6,7 @@ pub(crate) mod commands;
 pub(crate) mod extras;
 pub(crate) mod transfer;
 
-use accounts_domain::{card::extras::Link, catalogue::List};
+use accounts_domain::{card::extras::Link, catalogue::List, reading::What};
 use api::accounts::{
     self as pb, AssignOwnerRequest, AssignOwnerResponse, CancelOrderRequest, CancelOrderResponse,
     ChangeAccountDetailsRequest, ChangeAccountDetailsResponse, GetAccountRequest,
@@ -17,16 +17,17 @@ use api::accounts::{
     RegisterProspectResponse, ReturnToPoolRequest, ReturnToPoolResponse, TransferAccountsRequest,
     TransferAccountsResponse, accounts_service_server::AccountsService,
 };
-use kit::{AppError, Ctx, Service, Violations, fingerprint, timestamp};
+use kit::{AccountEntry, AppError, Ctx, Service, Violations, fingerprint, timestamp};
 use tonic::{Request, Response, Status};
 use vocabulary::AccountId;
 
 use crate::{
+    access,
     catalogue::{Current, Known},
     import,
     views::{
         companies::{self, Filter, PageKey},
-        ownership, statuses,
+        imports, orders, ownership, statuses,
     },
     wire::{self, MAX_NAME, checked},
 };
@@ -46,20 +47,20 @@ impl Accounts {
         }
     }
 
-    async fn get(&self, ctx: &Ctx, id: AccountId) -> Result<GetAccountResponse, AppError> {
-        let visible = self.service.visible_account(ctx, id).await?;
+    async fn get(&self, ctx: &Ctx, visible: AccountEntry) -> Result<GetAccountResponse, AppError> {
         let (pool, id) = (self.service.pool(), visible.id);
         let company = companies::find(pool, id)
             .await?
             // Owners are known a moment earlier than cards: to this caller it is not there yet.
             .ok_or(AppError::NotFound { what: "account" })?;
         let ids = self.service.directory.ids_of(id).await?;
-        let orders = companies::orders_of(pool, &ids).await?;
+        let orders = orders::of_account(pool, &ids).await?;
         let linked = company.extras.links.iter().filter_map(Link::account);
         let linkable = extras::visible(&self.service, ctx, linked.collect()).await?;
         let mut links = company.extras.links.clone();
         links.retain(|link| link.account().is_none_or(|id| linkable.contains(&id)));
         let since = statuses::since(pool, id).await?;
+        let origin = company.import_id.zip(company.import_row);
         let mut account = wire::account(company, orders);
         account.status_since = since.map(timestamp);
         account.claim = visible.claim_at(ctx.now).map(|claim| pb::Claim {
@@ -67,6 +68,13 @@ impl Accounts {
             holder_id: claim.holder_id.to_string(),
             until: Some(timestamp(claim.until)),
         });
+        if let Some((import_id, row)) = origin {
+            account.origin = Some(pb::ImportOrigin {
+                file: imports::name_of(pool, import_id).await?.unwrap_or_default(),
+                import_id: import_id.to_string(),
+                row,
+            });
+        }
         account.merged_ids = ids.iter().skip(1).map(ToString::to_string).collect();
         let card = account.card.get_or_insert_default();
         card.links = links.into_iter().map(wire::link).collect();
@@ -81,7 +89,9 @@ impl Accounts {
         mut req: ListAccountsRequest,
     ) -> Result<ListAccountsResponse, AppError> {
         let known = self.catalogue.get().await?;
-        let filter = filter(ctx, &known, &req)?;
+        let mut v = Violations::new();
+        let filter = filter(&mut v, ctx, &known, &req);
+        v.finish()?;
         let page_request = req.page.take();
         req.min_positions.clear();
         let page = self.service.page(&page_request, fingerprint(&req))?;
@@ -115,8 +125,13 @@ impl Accounts {
     }
 }
 
-fn filter(ctx: &Ctx, known: &Known, req: &ListAccountsRequest) -> Result<Filter, AppError> {
-    let mut v = Violations::new();
+/// What a list is filtered by, and everything that is wrong with it.
+pub(crate) fn filter(
+    v: &mut Violations,
+    ctx: &Ctx,
+    known: &Known,
+    req: &ListAccountsRequest,
+) -> Filter {
     let client = match Lifecycle::try_from(req.lifecycle) {
         Ok(Lifecycle::Unspecified) => None,
         Ok(Lifecycle::Prospect) => Some(false),
@@ -130,7 +145,7 @@ fn filter(ctx: &Ctx, known: &Known, req: &ListAccountsRequest) -> Result<Filter,
     if owner.is_some() && req.in_pool {
         v.add("in_pool", "cannot be asked for together with an owner");
     }
-    let filter = Filter {
+    Filter {
         seen_owners: ctx.sees().owners(),
         client,
         query: v.optional("query", &req.query, MAX_NAME),
@@ -139,12 +154,13 @@ fn filter(ctx: &Ctx, known: &Known, req: &ListAccountsRequest) -> Result<Filter,
         city: v.optional("city", &req.city, MAX_PLACE),
         region: v.optional("region", &req.region, MAX_PLACE),
         kind: v.optional("type", &req.r#type, MAX_PLACE),
-        status: extras::known(&mut v, known, List::Status, "status", &req.status),
-        source: extras::known(&mut v, known, List::Source, "source", &req.source),
-        extras: extras::wanted(&mut v, known, req),
-    };
-    v.finish()?;
-    Ok(filter)
+        status: extras::known(v, known, List::Status, "status", &req.status),
+        source: extras::known(v, known, List::Source, "source", &req.source),
+        extras: extras::wanted(v, known, req),
+        address: v.optional("address", &req.address, MAX_NAME),
+        project: v.optional("project", &req.project, MAX_NAME),
+        last_outcome: v.optional_term("last_outcome", &req.last_outcome),
+    }
 }
 
 fn account_id(field: &str, text: &str) -> Result<AccountId, AppError> {
@@ -235,7 +251,11 @@ impl AccountsService for Accounts {
     ) -> Result<Response<GetAccountResponse>, Status> {
         let (ctx, req) = self.service.query(request).await?;
         let id = account_id("account_id", &req.account_id)?;
-        Ok(Response::new(self.get(&ctx, id).await?))
+        let visible = self.service.visible_account(&ctx, id).await?;
+        // Both at once: that it is recorded costs the reader next to nothing.
+        let recorded = access::record(&self.service, &ctx, visible.id, What::Card);
+        let (answer, ()) = tokio::try_join!(self.get(&ctx, visible), recorded)?;
+        Ok(Response::new(answer))
     }
 
     async fn list_accounts(

@@ -57,7 +57,8 @@ async fn hire(service: &Service) -> Result<(), AppError> {
 
 /// Opens the catalogue, unless there is one.
 pub(crate) async fn catalogue(service: &Service) -> Result<(), StartError> {
-    let context = context("catalogue", service.node.clock.now());
+    // Another name than the request had before lists were added: that one is answered already.
+    let context = context("catalogue and documents", service.node.clock.now());
     let log = &service.log;
     let opened = log.execute::<Catalogue>(&context, domain::id(), domain::Command::Open);
     opened.await.map(drop).map_err(|error| {

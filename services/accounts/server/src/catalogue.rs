@@ -50,10 +50,11 @@ fn list(v: &mut Violations, list: i32) -> Option<List> {
         Ok(CatalogueList::Status) => Some(List::Status),
         Ok(CatalogueList::Source) => Some(List::Source),
         Ok(CatalogueList::Rubric) => Some(List::Rubric),
+        Ok(CatalogueList::DocumentKind) => Some(List::DocumentKind),
         Ok(CatalogueList::Unspecified) | Err(_) => None,
     };
     if list.is_none() {
-        v.add("list", "must be status, source or rubric");
+        v.add("list", "must be status, source, rubric or document kind");
     }
     list
 }
@@ -173,6 +174,7 @@ fn answer(known: &Known, history: bool) -> GetCatalogueResponse {
         statuses: entries(List::Status),
         sources: entries(List::Source),
         rubrics: entries(List::Rubric),
+        document_kinds: entries(List::DocumentKind),
         fields: fields
             .filter(|offer| offer.active || history)
             .flat_map(versions)

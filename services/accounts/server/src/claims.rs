@@ -3,7 +3,7 @@
 //! The clock decides whether a claim holds, never the event that says it is over: that one only
 //! gives the numbers back. The timer writes it, or whoever wants one of the numbers before.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, time::Duration};
 
 use accounts_domain::account::{Account, Command, NUMBER, Rejection};
 use chrono::{DateTime, Utc};
@@ -16,12 +16,13 @@ use vocabulary::AccountId;
 use crate::{
     owners,
     views::claims::{self, Claims},
-    wire::caught_up,
 };
 
 /// So often somebody else is faster, and no more.
 const ATTEMPTS: usize = 8;
 const BATCH: i64 = 500;
+/// How long after a try that changed nothing in the view the timer makes the next one.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Why a card could not be claimed.
 #[derive(Debug)]
@@ -152,14 +153,15 @@ pub(crate) async fn expire_all(service: &Service) -> Result<Infallible, AppError
         let commands = overdue
             .into_iter()
             .map(|id| (context(id.0, now), id.0, Command::ExpireClaim { now }));
-        for outcome in service
-            .log
-            .execute_many::<Account>(commands.collect())
-            .await
-        {
-            outcome?;
+        moved.mark_unchanged();
+        let outcomes = service.log.execute_many::<Account>(commands.collect());
+        for outcome in outcomes.await {
+            if let Err(error) = outcome {
+                tracing::warn!(%error, "a claim could not be ended");
+            }
         }
-        caught_up(service).await?;
+        // The view has them in a moment. One that it cannot show must not keep us busy.
+        let _ = tokio::time::timeout(AGAIN, moved.changed()).await;
     }
 }
 

@@ -2,7 +2,7 @@
 //! the request and word the answer; commands have a file of their own.
 
 mod commands;
-mod words;
+pub(crate) mod words;
 
 use api::accounts::{
     GetDealRequest, GetDealResponse, GetPipelineBoardRequest, GetPipelineBoardResponse,
@@ -18,6 +18,7 @@ use tonic::{Request, Response, Status};
 use vocabulary::{AccountId, DealId, PipelineId};
 
 use crate::{
+    catalogue::Current,
     import,
     views::{
         deals::{self, PageKey, Wanted},
@@ -29,14 +30,18 @@ use crate::{
 const MAX_DEALS_PER_STAGE: i64 = 100;
 const DEALS_PER_STAGE: i64 = 20;
 
+pub(crate) use commands::visible;
+
 pub(crate) struct Deals {
     service: Service,
+    catalogue: Current,
 }
 
 impl Deals {
-    pub(crate) fn new(service: &Service) -> Self {
+    pub(crate) fn new(service: &Service, catalogue: &Current) -> Self {
         Self {
             service: service.clone(),
+            catalogue: catalogue.clone(),
         }
     }
 
@@ -83,7 +88,7 @@ impl Deals {
         let after = page.after::<PageKey>();
         let mut rows = deals::of_account(self.service.pool(), &ids, after, page.fetch()).await?;
         let next_page_token = page.cut(&mut rows, |row| (row.opened_at, row.deal_id));
-        let deals = rows.into_iter().map(|row| words::deal(row, ctx.now));
+        let deals = rows.into_iter().map(|row| words::in_a_list(row, ctx.now));
         Ok(ListDealsResponse {
             deals: deals.collect(),
             next_page_token,
@@ -137,7 +142,8 @@ impl DealsService for Deals {
         request: Request<PublishPipelineRequest>,
     ) -> Result<Response<PublishPipelineResponse>, Status> {
         let (ctx, req) = self.service.command(request).await?;
-        let answer = commands::publish_pipeline(&self.service, &ctx, req).await?;
+        let known = self.catalogue.get().await?;
+        let answer = commands::publish_pipeline(&self.service, &known, &ctx, req).await?;
         Ok(Response::new(answer))
     }
 

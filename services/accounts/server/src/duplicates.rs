@@ -1,6 +1,6 @@
 //! Records of the same company: found, merged, told apart.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use accounts_domain::account::{Account, Command, Event, Merge};
 use api::accounts::{
@@ -72,6 +72,8 @@ impl Duplicates {
                 }
             }
         }
+        let owners = hits.values().filter_map(|(account, _)| account.owner_id);
+        let names = short_names(&self.service, &owners.collect::<Vec<_>>()).await?;
         let mut answer = Vec::with_capacity(hits.len());
         for (id, (account, matches)) in hits {
             let owner = account.owner_id;
@@ -85,19 +87,13 @@ impl Duplicates {
                 },
                 in_pool: owner.is_none(),
                 owner: match owner.filter(|_| told) {
-                    Some(owner) => self.short_name(owner).await?,
+                    Some(owner) => names.get(&owner).cloned().unwrap_or_default(),
                     None => String::new(),
                 },
                 matches,
             });
         }
         Ok(answer)
-    }
-
-    /// Никитин П. О.
-    async fn short_name(&self, id: StaffId) -> Result<String, AppError> {
-        let name = people::name_of(self.service.pool(), id).await?;
-        Ok(shortened(&name.unwrap_or_default()))
     }
 
     /// The record itself, whatever it was merged into, if the caller sees it.
@@ -185,6 +181,16 @@ impl Duplicates {
             recorded: Some(self.service.recorded(&outcome)),
         })
     }
+}
+
+/// Никитин П. О.
+pub(crate) async fn short_names(
+    service: &Service,
+    ids: &[StaffId],
+) -> Result<HashMap<StaffId, String>, sqlx::Error> {
+    let names = people::names_of(service.pool(), ids).await?;
+    let names = names.into_iter();
+    Ok(names.map(|(id, name)| (id, shortened(&name))).collect())
 }
 
 /// What was asked for, as it is compared, and its name in the request.

@@ -1,13 +1,17 @@
-//! A person was erased: the telephones and addresses of that person go from every card that has
-//! them, the card of a company that was the person goes altogether, and then the keys.
+//! A person was erased: the telephones and addresses of that person go from every card and every
+//! saved view that has them, the card of a company that was the person goes altogether with the
+//! bytes of its documents, and then the keys.
 
-use std::collections::HashSet;
+mod terms;
+
+use std::collections::{BTreeSet, HashSet};
 
 use accounts_domain::{
     account::{Account, Command, Points, State},
     card, deal,
+    saved_view::{self, SavedView, Texts},
 };
-use es::Recorded;
+use es::{Personal, Recorded};
 use es_postgres::{
     CommandContext,
     projection::{ApplyError, Reaction},
@@ -15,18 +19,24 @@ use es_postgres::{
 use kit::{
     AppError, Service,
     erasure::{self, Demand},
+    objects::Objects,
     stop_list::{fingerprints, of_email, of_phone},
 };
 use uuid::Uuid;
 use vocabulary::AccountId;
 
 use crate::{
-    views::companies::{self, Reachable},
+    views::{
+        companies::{self, Reachable},
+        saved_views,
+    },
     wire::caught_up,
 };
+use terms::Terms;
 
 pub(crate) struct Erasures {
     pub(crate) service: Service,
+    pub(crate) objects: Objects,
 }
 
 /// Cards looked through at once.
@@ -35,22 +45,16 @@ const PAGE: i64 = 5_000;
 impl Reaction for Erasures {
     const NAME: &'static str = erasure::Erasures::NAME;
     const SOURCES: &'static [&'static str] = erasure::Erasures::SOURCES;
+    const EVENTS: &'static [&'static str] = erasure::Erasures::EVENTS;
 
     /// A card may have to do with several persons: one erasure after the other.
-    fn touches(&self, event: &Recorded) -> Vec<Uuid> {
-        vec![if event.event_type == "data_subject.erased" {
-            Uuid::nil()
-        } else {
-            event.stream.id
-        }]
+    fn touches(&self, _event: &Recorded) -> Vec<Uuid> {
+        vec![Uuid::nil()]
     }
 
     async fn react(&self, _source: &str, event: &Recorded) -> Result<(), ApplyError> {
-        if let Some(demand) = Demand::read(event)? {
-            let context = erasure::because_of(&self.service, event);
-            self.erase(&context, demand).await?;
-        }
-        Ok(())
+        let context = erasure::because_of(&self.service, event);
+        Ok(self.erase(&context, Demand::read(event)?).await?)
     }
 }
 
@@ -59,6 +63,7 @@ impl Erasures {
         let mut stopped: HashSet<String> = demand.stop_list.iter().cloned().collect();
         let companies = demand.subjects.iter();
         let companies: Vec<_> = companies.filter_map(|of| of.id(card::SUBJECT)).collect();
+        let mut cards = Vec::new();
         for id in companies.into_iter().map(AccountId) {
             let account = self.load(id).await?;
             let points = (
@@ -67,7 +72,15 @@ impl Erasures {
             );
             let stop_list = fingerprints(&self.service.log, points.0, points.1);
             stopped.extend(stop_list.iter().cloned());
+            cards.push((id, account, stop_list));
+        }
+        let own = self.among(&stopped, self.load(demand.account_id).await?.ever);
+        // First: later nobody can read in the cards what is to be looked for.
+        self.forget_in_views(context, &stopped, &own, &cards)
+            .await?;
+        for (id, account, stop_list) in cards {
             self.tell(context, id, Command::Erase { stop_list }).await?;
+            self.objects.destroy(&[&id.to_string()]).await?;
             // The card may have been sealed anew before, and what is said in deals has a key of its own.
             for subject in [account.details.subject(id), deal::subject(id)] {
                 if !demand.subjects.contains(&subject) {
@@ -82,6 +95,43 @@ impl Erasures {
                 .await?;
         }
         erasure::carry_out(&self.service, context, &demand).await?;
+        Ok(())
+    }
+
+    async fn forget_in_views(
+        &self,
+        context: &CommandContext,
+        stopped: &HashSet<String>,
+        own: &Points,
+        cards: &[(AccountId, State, Vec<String>)],
+    ) -> Result<(), AppError> {
+        let of_cards = cards.iter().map(|(_, account, _)| account);
+        let phones = of_cards.clone().flat_map(|account| &account.ever.phones);
+        let names = of_cards.filter_map(|account| account.details.name.as_ref());
+        let terms = Terms {
+            log: &self.service.log,
+            stopped,
+            phones: phones.chain(&own.phones).collect(),
+            names: names
+                .filter_map(Personal::get)
+                .map(String::as_str)
+                .collect(),
+        };
+        if terms.is_empty() {
+            return Ok(());
+        }
+        caught_up(&self.service).await?;
+        for view in saved_views::all(self.service.pool()).await? {
+            let texts = view.filter.0.texts().chain([&view.name]);
+            let texts: BTreeSet<String> =
+                texts.filter(|text| terms.are_in(text)).cloned().collect();
+            if !texts.is_empty() {
+                let texts = Texts(texts);
+                let command = saved_view::Command::Forget { texts };
+                let log = &self.service.log;
+                log.execute::<SavedView>(context, view.id, command).await?;
+            }
+        }
         Ok(())
     }
 

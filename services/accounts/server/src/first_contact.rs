@@ -1,7 +1,7 @@
 //! Who has claimed a prospect and logs the first interaction with it owns it from then on.
 
 use accounts_domain::account::{Account, Command, Rejection};
-use es::{Actor, Recorded};
+use es::{Actor, CodecError, Recorded};
 use es_postgres::{
     CommandContext, ExecuteError,
     projection::{ApplyError, Reaction},
@@ -10,6 +10,8 @@ use kit::{AppError, Service};
 use serde::Deserialize;
 use uuid::Uuid;
 use vocabulary::{AccountId, StaffId};
+
+use crate::owners;
 
 pub(crate) struct FirstContact {
     pub(crate) service: Service,
@@ -23,27 +25,40 @@ struct Logged {
     external_id: Option<String>,
 }
 
+/// History that is brought from elsewhere was no call under a claim.
+fn logged_here(event: &Recorded) -> Result<Option<Logged>, CodecError> {
+    let logged: Logged = event.fields()?;
+    Ok(logged.external_id.is_none().then_some(logged))
+}
+
 impl Reaction for FirstContact {
     const NAME: &'static str = "first-contact";
     const SOURCES: &'static [&'static str] = &["contacts"];
+    const EVENTS: &'static [&'static str] = &["interaction.logged"];
 
     /// The first one counts.
     fn touches(&self, event: &Recorded) -> Vec<Uuid> {
-        let logged = event.fields::<Logged>();
-        vec![logged.map_or(event.stream.id, |logged| logged.account_id.0)]
+        let logged = logged_here(event).ok().flatten();
+        logged
+            .map(|logged| logged.account_id.0)
+            .into_iter()
+            .collect()
     }
 
     async fn react(&self, _source: &str, event: &Recorded) -> Result<(), ApplyError> {
-        if event.event_type != "interaction.logged" {
+        let Some(logged) = logged_here(event)? else {
             return Ok(());
-        }
-        let logged: Logged = event.fields()?;
-        // History that is brought from elsewhere was no call under a claim.
-        if logged.external_id.is_some() {
+        };
+        // Who speaks for somebody away wins the company for that one.
+        let absent = event.metadata.on_behalf_of.map(StaffId);
+        let by = absent.unwrap_or(logged.author);
+        // Who was dismissed since owns nothing (`domain.md`, invariant 13): the claim ends by itself.
+        let winner = self.service.known_staff(by).await?;
+        if !winner.is_some_and(|winner| owners::can_own(&winner)) {
             return Ok(());
         }
         let command = Command::FirstContact {
-            by: logged.author,
+            by,
             // What counts is when it was logged, however late it is heard of here.
             logged_at: event.recorded_at,
         };

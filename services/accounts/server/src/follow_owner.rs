@@ -43,9 +43,7 @@ impl FollowOwner {
     /// The company that answers for the one that the event is about, and those of its deals that may
     /// belong to another one than its owner now.
     async fn concerned(&self, event: &Recorded) -> Result<Option<(Uuid, Vec<Uuid>)>, ApplyError> {
-        let Some(account_id) = account_of(event)? else {
-            return Ok(None);
-        };
+        let account_id = account_of(event)?;
         // Everything opened before is in the view; what comes later is looked at itself.
         let position = self.service.position(event.position);
         let views = &self.service.views;
@@ -61,25 +59,28 @@ impl FollowOwner {
 }
 
 /// Whose deals may belong to somebody else after this event.
-fn account_of(event: &Recorded) -> Result<Option<AccountId>, CodecError> {
-    Ok(match event.event_type.as_str() {
-        "account.owner_assigned"
-        | "account.ownership_transferred"
-        | "account.returned_to_pool"
-        | "account.merged"
-        | "account.unmerged" => Some(AccountId(event.stream.id)),
-        // The company may have changed hands while the deal was being opened.
-        "deal.opened" => Some(event.fields::<Opened>()?.account_id),
-        _ => None,
-    })
+fn account_of(event: &Recorded) -> Result<AccountId, CodecError> {
+    // The company may have changed hands while a deal was being opened.
+    if event.event_type == "deal.opened" {
+        return Ok(event.fields::<Opened>()?.account_id);
+    }
+    Ok(AccountId(event.stream.id))
 }
 
 impl Reaction for FollowOwner {
     const NAME: &'static str = "deals-follow-owner";
     const SOURCES: &'static [&'static str] = &["accounts"];
+    const EVENTS: &'static [&'static str] = &[
+        "account.owner_assigned",
+        "account.ownership_transferred",
+        "account.returned_to_pool",
+        "account.merged",
+        "account.unmerged",
+        "deal.opened",
+    ];
 
     fn touches(&self, event: &Recorded) -> Vec<Uuid> {
-        let account = account_of(event).ok().flatten();
+        let account = account_of(event).ok();
         let survivor = event
             .fields::<Merged>()
             .ok()

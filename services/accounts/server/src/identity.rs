@@ -70,9 +70,10 @@ impl IdentityService for Identity {
         Ok(Response::new(match &ctx.principal {
             Principal::Staff { id, role, group_id } => {
                 let entry = self.service.known_staff(*id).await?;
-                let name = people::name_of(self.service.pool(), *id)
+                let names = people::names_of(self.service.pool(), &[*id])
                     .await
                     .map_err(AppError::from)?;
+                let name = names.into_iter().next().map(|(_, name)| name);
                 WhoAmIResponse {
                     staff_id: id.to_string(),
                     external_id: entry.map(|entry| entry.external_id).unwrap_or_default(),

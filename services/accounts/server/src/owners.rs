@@ -31,8 +31,9 @@ pub(crate) async fn candidate(
 /// A manager gives to self, a head within the own groups, the others to anyone.
 pub(crate) fn check_may_give(service: &Service, ctx: &Ctx, to: StaffId) -> Result<(), AppError> {
     // The present directory, not that of the beginning of the call: it may have been waited for.
-    let scope = service.directory.snapshot().scope(&ctx.principal);
+    let scope = ctx.sees_by(&service.directory.snapshot());
     if scope.includes(to) {
+        ctx.about(to);
         Ok(())
     } else {
         Err(AppError::forbidden(

@@ -72,6 +72,7 @@ impl Prospects {
         let account = self.service.known_account(id).await?.ok_or(ABSENT)?;
         match account.claim_at(ctx.now) {
             Some(claim) if ctx.sees().includes(claim.holder_id) => {
+                ctx.about(claim.holder_id);
                 Ok((account.id, claim.holder_id))
             }
             None if account.owner_id.is_none() => Ok((account.id, ctx.staff_id())),
@@ -131,9 +132,10 @@ impl ProspectsService for Prospects {
         request: Request<RenewClaimRequest>,
     ) -> Result<Response<RenewClaimResponse>, Status> {
         let (ctx, req) = self.service.command(request).await?;
-        let (id, _) = self.claimed(&ctx, account_id(&req.account_id)?).await?;
+        let (id, holder) = self.claimed(&ctx, account_id(&req.account_id)?).await?;
+        let by = Some(holder).filter(|holder| ctx.is(*holder));
         let command = Command::RenewClaim {
-            by: ctx.staff_id(),
+            by: by.unwrap_or_else(|| ctx.staff_id()),
             now: ctx.now,
             until: ctx.now + self.service.node.config.prospects.claim,
         };

@@ -1,15 +1,18 @@
 //! Staff and groups.
 
+pub(crate) mod absences;
+
 use accounts_domain::{
     group::{self, SalesGroup},
     staff::{self as domain, Credentials, Duties, Newcomer, StaffMember},
 };
 use api::accounts::{
     AppointGroupHeadRequest, AppointGroupHeadResponse, ChangeRoleRequest, ChangeRoleResponse,
-    DismissStaffRequest, DismissStaffResponse, FormGroupRequest, FormGroupResponse,
-    HireStaffRequest, HireStaffResponse, ImportStaffRequest, ImportStaffResponse,
-    ListGroupsRequest, ListGroupsResponse, ListStaffRequest, ListStaffResponse, MoveToGroupRequest,
-    MoveToGroupResponse, SetPasswordRequest, SetPasswordResponse,
+    DismissStaffRequest, DismissStaffResponse, EndAbsenceRequest, EndAbsenceResponse,
+    FormGroupRequest, FormGroupResponse, HireStaffRequest, HireStaffResponse, ImportStaffRequest,
+    ImportStaffResponse, ListAbsencesRequest, ListAbsencesResponse, ListGroupsRequest,
+    ListGroupsResponse, ListStaffRequest, ListStaffResponse, MarkAbsentRequest, MarkAbsentResponse,
+    MoveToGroupRequest, MoveToGroupResponse, SetPasswordRequest, SetPasswordResponse,
     staff_service_server::StaffService,
 };
 use kit::{AppError, Ctx, Service, Violations, passwords};
@@ -18,8 +21,8 @@ use vocabulary::{GroupId, Role, StaffId};
 
 use crate::{
     collation::sort_key,
-    import,
-    views::{companies, open_tasks, people},
+    import, transfers,
+    views::{companies, deals, open_tasks, people},
     wire::{self, MAX_ID, MAX_NAME, MAX_TEXT, caught_up, checked},
 };
 
@@ -59,13 +62,20 @@ impl Staff {
         Ok(())
     }
 
-    async fn duties(&self, id: StaffId) -> Result<Duties, sqlx::Error> {
+    async fn duties(&self, id: StaffId) -> Result<Duties, AppError> {
+        caught_up(&self.service).await?;
+        let to_come = transfers::to_come(&self.service, id).await?;
+        // Behind it: what comes in between counts as owned.
+        caught_up(&self.service).await?;
         let pool = self.service.pool();
         let accounts = companies::count_of_owner(pool, id).await?;
+        let open_deals = deals::count_of_owner(pool, id).await?;
         let open_tasks = open_tasks::count_of_assignee(pool, id).await?;
         Ok(Duties {
             accounts: accounts.unsigned_abs(),
+            open_deals: open_deals.unsigned_abs(),
             open_tasks: open_tasks.unsigned_abs(),
+            accounts_to_come: to_come,
         })
     }
 
@@ -242,8 +252,7 @@ impl StaffService for Staff {
         let id = checked(v, id)?;
         let views = &self.service.views;
         views.reached(&req.min_positions, ctx.remaining()).await?;
-        caught_up(&self.service).await?;
-        let duties = self.duties(id).await.map_err(AppError::from)?;
+        let duties = self.duties(id).await?;
         let command = domain::Command::Dismiss { reason, duties };
         let recorded = self.execute(&ctx, id, command).await?;
         Ok(Response::new(DismissStaffResponse {
@@ -341,5 +350,33 @@ impl StaffService for Staff {
         Ok(Response::new(
             import::staff::run(&self.service, &ctx, req).await?,
         ))
+    }
+
+    async fn mark_absent(
+        &self,
+        request: Request<MarkAbsentRequest>,
+    ) -> Result<Response<MarkAbsentResponse>, Status> {
+        let (ctx, req) = self.service.command(request).await?;
+        Ok(Response::new(
+            absences::mark(&self.service, &ctx, req).await?,
+        ))
+    }
+
+    async fn end_absence(
+        &self,
+        request: Request<EndAbsenceRequest>,
+    ) -> Result<Response<EndAbsenceResponse>, Status> {
+        let (ctx, req) = self.service.command(request).await?;
+        Ok(Response::new(
+            absences::end(&self.service, &ctx, req).await?,
+        ))
+    }
+
+    async fn list_absences(
+        &self,
+        request: Request<ListAbsencesRequest>,
+    ) -> Result<Response<ListAbsencesResponse>, Status> {
+        let (ctx, req) = self.service.query(request).await?;
+        Ok(Response::new(absences::list(&ctx, &req)))
     }
 }

@@ -12,13 +12,12 @@ pub(crate) struct SupersededKeys {
 impl Reaction for SupersededKeys {
     const NAME: &'static str = "superseded_keys";
     const SOURCES: &'static [&'static str] = &["accounts"];
+    const EVENTS: &'static [&'static str] = &["account.card_sealed_anew"];
 
     async fn react(&self, _source: &str, event: &Recorded) -> Result<(), ApplyError> {
-        if event.event_type == "account.card_sealed_anew" {
-            let sealed: CardSealedAnew = event.fields()?;
-            let now = self.service.node.clock.now();
-            self.service.log.erase(&[sealed.supersedes], now).await?;
-        }
+        let sealed: CardSealedAnew = event.fields()?;
+        let now = self.service.node.clock.now();
+        self.service.log.erase(&[sealed.supersedes], now).await?;
         Ok(())
     }
 }

@@ -1,7 +1,5 @@
 //! Between the messages of the contract and the types of the domain.
 
-use std::time::Duration;
-
 use accounts_domain::{
     card::extras::{Link, Target},
     field::Value,
@@ -12,10 +10,14 @@ use kit::{AppError, Ctx, Service, Violations, timestamp};
 use uuid::Uuid;
 use vocabulary::{Role, parse_instant};
 
-use crate::views::{
-    companies::{Company, OrderRow},
-    ownership::Span,
-    people::{Group, Person},
+use crate::{
+    orders::words,
+    views::{
+        companies::Company,
+        orders::OrderRow,
+        ownership::Span,
+        people::{Group, Person},
+    },
 };
 
 /// The longest names, numbers and reasons people write.
@@ -23,15 +25,10 @@ pub(crate) const MAX_ID: usize = 100;
 pub(crate) const MAX_NAME: usize = 300;
 pub(crate) const MAX_TEXT: usize = 1_000;
 
-/// How long a command waits for what was recorded just before it.
-const PATIENCE: Duration = Duration::from_secs(2);
-
 /// Lets the own read models take in everything that is recorded: what was answered a moment ago
 /// counts in the next decision.
 pub(crate) async fn caught_up(service: &Service) -> Result<(), AppError> {
-    let head = service.log.refresh_head().await?;
-    let position = service.position(head);
-    service.views.reached(&[position], PATIENCE).await
+    service.catch_up_with(service.name()).await
 }
 
 /// What was read from a request, once all of it was read without a fault.
@@ -145,13 +142,14 @@ pub(crate) fn account(company: Company, orders: Vec<OrderRow>) -> pb::Account {
         owner_id: id_text(company.owner_id),
         registered_at: Some(timestamp(company.registered_at)),
         version: company.version,
-        orders: orders.into_iter().map(order).collect(),
+        orders: orders.into_iter().map(words::order).collect(),
         erased: company.erased,
         status: company.status.unwrap_or_default(),
         // What only one card is asked for.
         status_since: None,
         claim: None,
         merged_ids: Vec::new(),
+        origin: None,
     }
 }
 
@@ -183,20 +181,6 @@ pub(crate) fn custom((key, value): (String, Value<String>)) -> pb::CustomValue {
     pb::CustomValue {
         key,
         value: Some(value),
-    }
-}
-
-fn order(order: OrderRow) -> pb::Order {
-    pb::Order {
-        id: order.order_id.to_string(),
-        external_id: order.external_id.unwrap_or_default(),
-        amount: Some(common::Money {
-            minor_units: order.minor_units,
-            currency: order.currency,
-        }),
-        ordered_at: Some(timestamp(order.ordered_at)),
-        owner_id: id_text(order.owner_id),
-        cancelled: order.cancelled,
     }
 }
 

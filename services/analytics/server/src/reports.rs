@@ -7,7 +7,7 @@ use api::{
     },
     common,
 };
-use kit::{AppError, Ctx, Scope, Service, Violations};
+use kit::{AppError, Ctx, Service, Violations};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 use vocabulary::{GroupId, Role, StaffId};
@@ -95,23 +95,20 @@ impl Reports {
 }
 
 /// Administrator and analyst: all; head: the own facts and those of the group, as the facts were;
-/// everybody else: their own.
+/// everybody else: their own. A substitute also what the one who is away may see.
 fn visible(ctx: &Ctx) -> Visible {
-    let own = vec![ctx.staff_id()];
-    match ctx.role() {
-        Role::Administrator | Role::Analyst => Visible::All,
-        Role::Head => Visible::Of {
-            staff: match ctx.sees() {
-                Scope::Staff(staff) => staff.clone(),
-                Scope::All => own,
-            },
-            groups: Vec::from_iter(ctx.directory().groups_led_by(ctx.staff_id())),
-        },
-        Role::Manager | Role::Operator => Visible::Of {
-            staff: own,
-            groups: Vec::new(),
-        },
+    let (mut staff, mut groups) = (Vec::new(), Vec::new());
+    for (id, role) in ctx.acts_as() {
+        match role {
+            Role::Administrator | Role::Analyst => return Visible::All,
+            Role::Head => {
+                staff.extend(ctx.directory().led_by(id));
+                groups.extend(ctx.directory().groups_led_by(id));
+            }
+            Role::Manager | Role::Operator => staff.push(id),
+        }
     }
+    Visible::Of { staff, groups }
 }
 
 /// The group and those below it, if the caller may know of it.

@@ -17,12 +17,12 @@ use contacts_domain::{
 };
 use kit::{AppError, Service, Violations};
 use tonic::{Request, Response, Status};
-use vocabulary::{AccountId, InteractionId, PersonId, Role, StaffId, TaskId};
+use vocabulary::{AccountId, InteractionId, PersonId, StaffId, TaskId};
 
 use crate::{
     erasure, import, log_interaction, persons,
     persons_view::{self, MAX_NAME},
-    terms,
+    policy_view, terms,
     timeline_view::{self, Filter},
 };
 
@@ -116,14 +116,7 @@ impl ContactsService for Contacts {
         stopped.emails(&mut v, "emails", given.1);
         v.finish()?;
         let id = persons::visible(&self.service, &ctx, id).await?.id;
-        // Invariant 38: who logs events does not edit personal data.
-        if ctx.role() == Role::Manager {
-            return Err(AppError::forbidden(
-                "PERSONAL_DATA_BY_OPERATOR",
-                "personal data is edited by the operator",
-            )
-            .into());
-        }
+        policy_view::check_may_change_personal_data(&self.service, &ctx).await?;
         let command = Command::ChangeDetails(ChangeDetails {
             id,
             name,

@@ -62,7 +62,8 @@ pub(crate) async fn confirm(
     v.finish()?;
     let person = persons::visible(service, ctx, id).await?;
     let (log, context) = (&service.log, ctx.command());
-    // What was merged with it is the same company.
+    // What was merged with it is the same company. Erased is for ever: nothing recent may be missed.
+    service.catch_up().await?;
     let account = service.visible_account(ctx, person.account_id).await?;
     let records = service.directory.ids_of(account.id).await?;
     let command = Command::Confirm {

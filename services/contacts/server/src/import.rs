@@ -9,9 +9,9 @@ use std::collections::{HashMap, HashSet, hash_map::Entry};
 use api::common::{RowResult, Violation as RowViolation, row_result::Outcome};
 use es::{Aggregate, Rejection, Violation};
 use es_postgres::{ExecuteError, LogError};
-use kit::{AppError, Ctx, Service, Violations};
+use kit::{AccountEntry, AppError, Ctx, Service, Violations};
 use uuid::Uuid;
-use vocabulary::{AccountId, normalise};
+use vocabulary::{AccountId, StaffId, normalise};
 
 pub(crate) use interactions::interactions;
 pub(crate) use persons::persons;
@@ -37,9 +37,9 @@ struct Imported {
     position: i64,
 }
 
-/// Which of the accounts named in a file the caller sees, and which one answers for each: one query
-/// for the whole batch.
-struct Accounts(HashMap<AccountId, AccountId>);
+/// Which of the accounts named in a file the caller sees, and what answers for each: one query for
+/// the whole batch.
+struct Accounts(HashMap<AccountId, AccountEntry>);
 
 impl Accounts {
     async fn visible<'a>(
@@ -59,8 +59,7 @@ impl Accounts {
         let ids: Vec<_> = ids.into_iter().collect();
         let mut known = service.known_accounts(&ids).await?;
         known.retain(|_, account| account.is_visible(ctx.sees(), ctx.now));
-        let known = known.into_iter();
-        Ok(Self(known.map(|(id, account)| (id, account.id)).collect()))
+        Ok(Self(known))
     }
 
     /// The account of a row. What is hidden from the caller and what does not exist read the same.
@@ -78,7 +77,13 @@ impl Accounts {
 
     /// The one that answers for the account of a row.
     fn answering(&self, id: AccountId) -> Option<AccountId> {
-        self.0.get(&id).copied()
+        self.0.get(&id).map(|account| account.id)
+    }
+
+    /// Whose it is, now or while a claim holds.
+    fn holder(&self, ctx: &Ctx, id: AccountId) -> Option<StaffId> {
+        let answering = || self.0.values().find(|account| account.id == id);
+        self.0.get(&id).or_else(answering)?.holder_at(ctx.now)
     }
 }
 
@@ -86,6 +91,7 @@ impl Accounts {
 async fn record<A: Aggregate>(
     service: &Service,
     ctx: &Ctx,
+    accounts: &Accounts,
     rows: Vec<Row<A::Command>>,
     repeated: &A::Rejection,
 ) -> Result<Imported, AppError> {
@@ -96,7 +102,8 @@ async fn record<A: Aggregate>(
         results.push(match row.read {
             Ok(ready) => {
                 commanded.push(index);
-                commands.push((ctx.command(), ready.id, ready.command));
+                let context = ctx.command_about(accounts.holder(ctx, ready.account_id));
+                commands.push((context, ready.id, ready.command));
                 accepted(row.number, Outcome::Created, ready.id)
             }
             Err(violations) => rejected(row.number, violations),
@@ -180,6 +187,7 @@ fn accepted(row: i64, outcome: Outcome, id: Uuid) -> RowResult {
         outcome: outcome.into(),
         id: id.to_string(),
         violations: Vec::new(),
+        owner: String::new(),
     }
 }
 
@@ -194,5 +202,6 @@ fn rejected(row: i64, violations: Vec<Violation>) -> RowResult {
         outcome: Outcome::Rejected.into(),
         id: String::new(),
         violations: violations.collect(),
+        owner: String::new(),
     }
 }

@@ -1,29 +1,34 @@
 //! The contacts service: people at accounts, everything that was ever said to them, and forgetting
 //! them when they want it.
 //!
-//! Knows of other services only what their events tell: who owns an account (kept by kit) and
-//! which tasks are open ([`tasks_view`]).
+//! Knows of other services only what their events tell: who owns an account (kept by kit), which
+//! tasks are open ([`tasks_view`]) and who may change personal data ([`policy_view`]).
 
 mod contacts_service;
 mod erasure;
 mod erasures_view;
+mod export;
 mod import;
 mod log_interaction;
 mod persons;
 mod persons_view;
+mod policy_view;
 mod tasks_view;
 mod terms;
 mod timeline_view;
 #[cfg(test)]
 mod view_tests;
 
-use api::contacts::contacts_service_server::ContactsServiceServer;
+use api::contacts::{
+    contacts_service_server::ContactsServiceServer,
+    person_export_service_server::PersonExportServiceServer,
+};
 use kit::{Mounted, Node, Service, StartError, erasure::Erasures, stop_list::StopListView};
 use sqlx::migrate::Migrator;
 
 use crate::{
     contacts_service::Contacts, erasures_view::ErasuresView, persons_view::PersonsView,
-    tasks_view::TasksView, timeline_view::TimelineView,
+    policy_view::PolicyView, tasks_view::TasksView, timeline_view::TimelineView,
 };
 
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../../migrations/contacts");
@@ -35,8 +40,10 @@ pub async fn start(node: &Node) -> Result<Mounted, StartError> {
     service.project(TimelineView).await?;
     service.project(TasksView).await?;
     service.project(ErasuresView).await?;
+    service.project(PolicyView).await?;
     service.project(StopListView).await?;
     service.react(Erasures::new(&service));
     let contacts = ContactsServiceServer::new(Contacts::new(service.clone()));
-    Ok(Mounted::new(service).add(contacts))
+    let export = PersonExportServiceServer::new(export::Handlers::new(&service));
+    Ok(Mounted::new(service).add(contacts).add(export))
 }

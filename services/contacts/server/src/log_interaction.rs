@@ -56,7 +56,6 @@ pub(crate) async fn read(
     };
     let account_id = account.map(|account| account.id);
     if let Some(account) = account {
-        let ids = service.directory.ids_of(account.id).await?;
         let promised_to = next_step.as_ref().and_then(|step| step.person_id);
         let named = [
             ("person_id", person_id.as_slice()),
@@ -65,6 +64,7 @@ pub(crate) async fn read(
         ];
         check_persons(service, &mut v, account.id, named).await?;
         if let Some(task_id) = task_id {
+            let ids = service.directory.ids_of(account.id).await?;
             completes = find_task(service, ctx, &mut v, &ids, task_id).await?;
         }
         check_claim(ctx, &account)?;
@@ -133,7 +133,7 @@ fn check_next_step(v: &mut Violations, ctx: &Ctx, step: &NextStepRequest) {
 /// While somebody has claimed it, nobody else speaks with it (`domain.md`, invariant 10).
 fn check_claim(ctx: &Ctx, account: &AccountEntry) -> Result<(), AppError> {
     match account.claim_at(ctx.now) {
-        Some(claim) if ctx.staff() != Some(claim.holder_id) => Err(AppError::precondition(
+        Some(claim) if !ctx.is(claim.holder_id) => Err(AppError::precondition(
             "CLAIMED",
             "somebody else has claimed this account",
         )),
@@ -158,7 +158,8 @@ async fn check_persons(
     Ok(())
 }
 
-/// A task of this account, or one without an account of somebody whom the caller sees.
+/// A task of this account, or one without an account of somebody whom the caller sees. One that was
+/// made a moment ago is known too.
 async fn find_task(
     service: &Service,
     ctx: &Ctx,
@@ -166,12 +167,15 @@ async fn find_task(
     accounts: &[Uuid],
     id: TaskId,
 ) -> Result<Option<CompletedTask>, AppError> {
-    let task = tasks_view::find(service.pool(), id)
-        .await?
-        .filter(|task| match task.account_id {
-            Some(of_account) => accounts.contains(&of_account.0),
-            None => ctx.sees().includes(task.assignee_id),
-        });
+    let mut known = tasks_view::find(service.pool(), id).await?;
+    if known.is_none() {
+        service.catch_up_with("planning").await?;
+        known = tasks_view::find(service.pool(), id).await?;
+    }
+    let task = known.filter(|task| match task.account_id {
+        Some(of_account) => accounts.contains(&of_account.0),
+        None => ctx.sees().includes(task.assignee_id),
+    });
     if task.is_none() {
         v.add("completes_task_id", "is not a task of this account");
     }

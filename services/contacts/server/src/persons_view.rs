@@ -1,8 +1,9 @@
 //! The persons of an account: who can be talked to there.
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
 use api::contacts;
+use chrono::{DateTime, Utc};
 use contacts_domain::person::{Added, DetailsChanged};
 use es::{Personal, Recorded};
 use es_postgres::projection::{ApplyError, Projection};
@@ -176,6 +177,49 @@ pub(crate) async fn of_account(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Row>, 
     Ok(rows)
 }
 
+/// Which persons are meant; what is absent lets everything pass.
+pub(crate) struct Wanted {
+    /// All ids of one account.
+    pub(crate) account_ids: Option<Vec<Uuid>>,
+    /// At accounts that one of these owns or has claimed.
+    pub(crate) seen_owners: Option<Vec<Uuid>>,
+    pub(crate) now: DateTime<Utc>,
+}
+
+/// Persons account by account.
+pub(crate) async fn ids(pool: &PgPool, wanted: Wanted) -> Result<Vec<Uuid>, sqlx::Error> {
+    sqlx::query_scalar(
+        "select person_id from persons.persons
+         where ($1::uuid[] is null or account_id = any($1))
+           and ($2::uuid[] is null or account_id = any(array(
+               with recursive seen (id) as (
+                   select account_id from directory.accounts
+                   where merged_into is null and (owner_id = any($2)
+                       or claim_holder_id = any($2) and claimed_until > $3)
+                   union all
+                   select account_id from seen join directory.accounts on merged_into = id
+               )
+               select id from seen)))
+         order by account_id, person_id",
+    )
+    .bind(wanted.account_ids)
+    .bind(wanted.seen_owners)
+    .bind(wanted.now)
+    .fetch_all(pool)
+    .await
+}
+
+/// These persons, in this order.
+pub(crate) async fn of_ids(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Row>, sqlx::Error> {
+    sqlx::query_as(
+        "select p.* from unnest($1::uuid[]) with ordinality as wanted (person_id, place)
+         join persons.persons p using (person_id) order by place",
+    )
+    .bind(ids)
+    .fetch_all(pool)
+    .await
+}
+
 /// Which account answers for each of these persons; the unknown are left out. One who was added a
 /// moment ago is known.
 pub(crate) async fn accounts_of(
@@ -184,8 +228,7 @@ pub(crate) async fn accounts_of(
 ) -> Result<HashMap<Uuid, AccountId>, AppError> {
     let mut known = find_accounts(service.pool(), ids).await?;
     if !ids.iter().all(|id| known.contains_key(id)) {
-        let head = service.position(service.log.refresh_head().await?);
-        service.views.reached(&[head], Duration::MAX).await?;
+        service.catch_up_with(service.name()).await?;
         known = find_accounts(service.pool(), ids).await?;
     }
     Ok(service.directory.answering(known).await?)

@@ -4,7 +4,7 @@ use std::{
     io::Write,
     process::Stdio,
     sync::{
-        Arc,
+        Arc, LazyLock,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -24,6 +24,8 @@ use crate::output::{Format, Rows, number, text};
 
 const STREAMS: usize = 20_000;
 const PAYLOAD_BYTES: usize = 256;
+const METADATA: &[u8] =
+    br#"{"actor":{"kind":"system"},"correlation_id":"00000000-0000-0000-0000-000000000000"}"#;
 /// Every so many appends a writer sends a stale version, which must be refused.
 const STALE_EVERY: u64 = 997;
 
@@ -149,9 +151,13 @@ async fn rounds(
         .connect_with(options.clone())
         .await?;
     accounts::MIGRATOR.run(&pool).await?;
-    sqlx::raw_sql("create table plain (id bigint generated always as identity primary key, stream text, version bigint, payload bytea)")
-        .execute(&pool)
-        .await?;
+    // Rows and indexes as the log has them, so that the same work is compared.
+    sqlx::raw_sql(
+        "create table plain (like log.events including constraints including indexes);
+         alter table plain alter position add generated always as identity",
+    )
+    .execute(&pool)
+    .await?;
     let log = Log::open(pool.clone(), "bench", MasterKey::new([7; 32])).await?;
     let writers = Arc::new(Writers::new(workload.writers));
     let (mut appends, mut inserts) = (Vec::new(), Vec::new());
@@ -281,34 +287,50 @@ fn append(stream: StreamId, expected: i64, request: u64) -> Append {
             event_type: "bench.appended".to_owned(),
             schema_version: 1,
             occurred_at: now,
-            payload: payload(),
+            payload: PAYLOAD.clone(),
         }],
         request_id: Some(Uuid::from_u64_pair(spread, request)),
         digest: None,
-        metadata: br#"{"actor":{"kind":"system"},"correlation_id":"00000000-0000-0000-0000-000000000000"}"#.to_vec(),
+        metadata: METADATA.to_vec(),
         reservations: Vec::new(),
         now,
     }
 }
 
-fn payload() -> Vec<u8> {
+/// The same for all, as for `pgbench`: to make it is no part of an append.
+static PAYLOAD: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let mut payload = br#"{"text":""#.to_vec();
     payload.resize(PAYLOAD_BYTES - 2, b'x');
     payload.extend_from_slice(b"\"}");
     payload
-}
+});
 
 async fn insert_through_sqlx(pool: &PgPool, seconds: u64) -> anyhow::Result<f64> {
     let mut connection = pool.acquire().await?;
-    let (began, payload) = (Instant::now(), payload());
+    let began = Instant::now();
     let mut inserted = 0_u64;
     while began.elapsed() < Duration::from_secs(seconds) {
-        sqlx::query("insert into plain (stream, version, payload) values ($1, $2, $3)")
-            .bind("bench-00000000-0000-0000-0000-000000000000")
-            .bind(inserted as i64)
-            .bind(&payload)
-            .execute(&mut *connection)
-            .await?;
+        let number = fastrand::u64(1..i64::MAX as u64);
+        let id = Uuid::from_u64_pair(number, number);
+        let now = chrono::DateTime::UNIX_EPOCH + Duration::from_micros(number >> 12);
+        sqlx::query(
+            "insert into plain (event_id, stream, version, type, schema_version, occurred_at,
+                                recorded_at, request_id, metadata, payload, hash)
+             values ($1, $2, $3, 'bench.appended', 1, $4, $4, $5, $6, $7, $8)",
+        )
+        .bind(id)
+        .bind(format!(
+            "bench-{}",
+            Uuid::from_u64_pair(0, number % STREAMS as u64)
+        ))
+        .bind(number as i64)
+        .bind(now)
+        .bind(id)
+        .bind(METADATA)
+        .bind(&*PAYLOAD)
+        .bind([7_u8; 32])
+        .execute(&mut *connection)
+        .await?;
         inserted += 1;
     }
     Ok(inserted as f64 / began.elapsed().as_secs_f64())
@@ -319,10 +341,20 @@ async fn insert_through_pgbench(
     workload: &Workload,
 ) -> anyhow::Result<f64> {
     let mut script = tempfile::NamedTempFile::new()?;
-    writeln!(
+    write!(
         script,
-        "insert into plain (stream, version, payload) values ('bench-00000000-0000-0000-0000-000000000000', 1, '{}');",
-        "x".repeat(PAYLOAD_BYTES)
+        "\\set stream random(1, {STREAMS})
+\\set number random(1, 9223372036854775806)
+insert into plain (event_id, stream, version, type, schema_version, occurred_at,
+                   recorded_at, request_id, metadata, payload, hash)
+values (lpad(to_hex(:number::bigint), 32, '0')::uuid,
+        'bench-00000000-0000-0000-0000-' || lpad(:stream::text, 12, '0'),
+        :number::bigint, 'bench.appended', 1, now(), now(),
+        lpad(to_hex(:number::bigint), 32, '0')::uuid, '{}', '{}', '{}');
+",
+        std::str::from_utf8(METADATA)?,
+        std::str::from_utf8(&PAYLOAD)?,
+        "h".repeat(32),
     )?;
     let output = tokio::process::Command::new(crate::office::postgres_binary("pgbench")?)
         .args([

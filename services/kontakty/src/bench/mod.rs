@@ -2,12 +2,16 @@
 //! run on the same machine.
 
 mod append;
+mod filters;
 
-use std::path::PathBuf;
+use std::{
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use clap::Subcommand;
 use sqlx::postgres::PgConnectOptions;
-use std::str::FromStr;
+use tempfile::TempDir;
 
 use crate::{
     office::{Engines, Folder},
@@ -25,9 +29,29 @@ pub(crate) struct Args {
 enum Bench {
     /// Appends to the log against plain single-row INSERTs with as many writers.
     ///
-    /// The INSERTs are pgbench's, or go through sqlx with one writer. Rounds of both take turns;
-    /// the ratio is that of the medians.
+    /// The INSERTs are pgbench's, or go through sqlx with one writer, into a table with the columns
+    /// and indexes of the log. Rounds of both take turns; the ratio is that of the medians.
     Append(AppendArgs),
+    /// First pages of filtered lists of companies, over gRPC, against SQL written by hand.
+    ///
+    /// In an office of its own whose companies are imported; each answer must have the rows that
+    /// the SQL has.
+    Filters(FiltersArgs),
+}
+
+#[derive(clap::Args)]
+struct FiltersArgs {
+    /// Companies in the base.
+    #[arg(long, default_value_t = 200_000)]
+    accounts: usize,
+    /// Questions of each kind.
+    #[arg(long, default_value_t = 100)]
+    rounds: usize,
+    /// Folder of the office; a real disk, not memory.
+    #[arg(long, default_value = "/var/tmp")]
+    folder: PathBuf,
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
 }
 
 #[derive(clap::Args)]
@@ -53,7 +77,29 @@ struct AppendArgs {
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
-    let Bench::Append(args) = args.bench;
+    match args.bench {
+        Bench::Append(args) => append(args).await,
+        Bench::Filters(args) => {
+            let workload = filters::Workload {
+                accounts: args.accounts.max(1),
+                rounds: args.rounds.max(1),
+                format: args.format,
+            };
+            filters::run(scratch(&args.folder)?.path(), &workload).await
+        }
+    }
+}
+
+fn scratch(folder: &Path) -> anyhow::Result<TempDir> {
+    let scratch = tempfile::Builder::new()
+        .prefix("kontakty-bench-")
+        .tempdir_in(folder)?;
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(scratch.path(), open)?;
+    Ok(scratch)
+}
+
+async fn append(args: AppendArgs) -> anyhow::Result<()> {
     let workload = append::Workload {
         writers: args.writers.max(1),
         seconds: args.seconds.max(1),
@@ -62,11 +108,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let report = if let Some(url) = &args.postgres {
         append::measure(&PgConnectOptions::from_str(url)?, &workload).await?
     } else {
-        let scratch = tempfile::Builder::new()
-            .prefix("kontakty-bench-")
-            .tempdir_in(&args.folder)?;
-        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        std::fs::set_permissions(scratch.path(), open)?;
+        let scratch = scratch(&args.folder)?;
         let folder = Folder::lock(&scratch.path().join("data"))?;
         let mut engines = Engines::start(&folder, 0).await?;
         let owner = engines.owner();

@@ -2,6 +2,7 @@
 
 pub(crate) mod clock;
 pub(crate) mod doctor;
+pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod keys;
 pub(crate) mod log;

@@ -130,7 +130,7 @@ impl Demo {
             .collect();
         let request = ImportAccountsRequest {
             rows,
-            dry_run: false,
+            ..ImportAccountsRequest::default()
         };
         let answer = self
             .admin

@@ -115,6 +115,10 @@ impl Folder {
         self.root.join("checkpoints")
     }
 
+    pub(crate) fn documents(&self) -> PathBuf {
+        documents(&self.root)
+    }
+
     pub(crate) fn postgres(&self) -> PathBuf {
         self.root.join("postgres")
     }
@@ -157,6 +161,10 @@ fn random_secret() -> anyhow::Result<String> {
 
 pub(crate) fn keys(root: &Path) -> PathBuf {
     root.join("keys")
+}
+
+pub(super) fn documents(root: &Path) -> PathBuf {
+    root.join("documents")
 }
 
 impl Drop for Folder {

@@ -13,7 +13,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use kit::{
     Config,
-    config::{Profile, SERVICES},
+    config::{Profile, SERVICES, Storage},
 };
 use secrecy::SecretString;
 use sqlx::ConnectOptions;
@@ -67,6 +67,10 @@ pub(crate) async fn up(args: UpArgs) -> anyhow::Result<()> {
     config.keys.folder = folder.keys();
     config.nats.url = format!("nats://{}", engines.nats).into();
     config.company.profile = Profile::Workstation;
+    // A bucket that is configured stays; a folder is the office's own.
+    if let Storage::Folder(place) = &mut config.documents.storage {
+        *place = folder.documents();
+    }
     config
         .checkpoints
         .folder
@@ -142,6 +146,9 @@ pub(crate) fn local_office(root: &Path, config: &mut Config) -> anyhow::Result<S
     config.keys.folder = keys(root);
     config.nats.url = format!("nats://{}", running.nats).into();
     config.company.profile = Profile::Workstation;
+    if let Storage::Folder(place) = &mut config.documents.storage {
+        *place = folder::documents(root);
+    }
     let password = folder::known_secret(root, "postgres-owner")?;
     Ok(engines::owner_options(postgres, &password)
         .to_url_lossy()

@@ -6,7 +6,10 @@ use api::notifications::{
     reminders_service_server::RemindersService,
 };
 use kit::{AppError, Service, Streaming, Violations, timestamp};
-use notifications_domain::{self as domain, reminder::Command};
+use notifications_domain::{
+    self as domain,
+    reminder::{Command, State},
+};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 use vocabulary::{ReminderId, StaffId, TaskId};
@@ -14,7 +17,7 @@ use vocabulary::{ReminderId, StaffId, TaskId};
 use crate::{
     doorbell::Doorbell,
     schedule_view::{self, ACKNOWLEDGED, DELIVERED, Row, SCHEDULED, Seen, VOIDED},
-    watch::Watch,
+    watch,
 };
 
 pub(crate) struct Reminders {
@@ -32,11 +35,11 @@ impl RemindersService for Reminders {
     ) -> Result<Response<Self::WatchRemindersStream>, Status> {
         let (ctx, _) = self.service.plain(request).await?;
         let (service, doorbell) = (self.service.clone(), self.doorbell.clone());
-        let staff_id = ctx.staff_id();
+        // The layer ends the stream when that changes.
+        let staff_ids: Vec<_> = ctx.acts_as().map(|(id, _)| id).collect();
         let node = &self.service.node;
-        Ok(kit::stream(node, "notifications.watch", move |out| {
-            Watch::new(service, staff_id, out).run(doorbell)
-        }))
+        let watch = async move |out| watch::run(&service, &doorbell, staff_ids, &out).await;
+        Ok(kit::stream(node, "notifications.watch", watch))
     }
 
     async fn acknowledge_reminder(
@@ -48,7 +51,18 @@ impl RemindersService for Reminders {
         let id = v.id::<ReminderId>("reminder_id", &request.reminder_id);
         v.finish()?;
         let id = id.ok_or(AppError::NotFound { what: "reminder" })?;
-        let command = Command::Acknowledge { by: ctx.staff_id() };
+        let loaded = self.service.log.load::<domain::Reminder>(id.0);
+        let whose = match loaded.await.map_err(AppError::from)?.state {
+            State::Known { staff_id, .. } => Some(staff_id),
+            State::Unknown => None,
+        };
+        let by = whose.filter(|id| ctx.is(*id));
+        if let Some(id) = by {
+            ctx.about(id);
+        }
+        let command = Command::Acknowledge {
+            by: by.unwrap_or_else(|| ctx.staff_id()),
+        };
         let outcome = self
             .service
             .log

@@ -33,6 +33,13 @@ const PATIENCE: Duration = Duration::from_secs(5);
 impl Reaction for TaskReminders {
     const NAME: &'static str = "task_reminders";
     const SOURCES: &'static [&'static str] = &["planning"];
+    const EVENTS: &'static [&'static str] = &[
+        "task.created",
+        "task.reassigned",
+        "task.rescheduled",
+        "task.completed",
+        "task.cancelled",
+    ];
 
     async fn react(&self, source: &str, event: &Recorded) -> Result<(), ApplyError> {
         let Some(change) = Change::read(event)? else {

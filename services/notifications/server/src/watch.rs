@@ -10,6 +10,7 @@ use api::notifications::{ReminderState, WatchRemindersResponse};
 use chrono::{DateTime, Utc};
 use es::Actor;
 use es_postgres::{CommandContext, ExecuteError};
+use futures::future::try_join_all;
 use kill_point::kill_point;
 use kit::{AppError, Sender, Service, StreamEnd};
 use notifications_domain::{
@@ -25,10 +26,23 @@ use crate::{
     schedule_view::{self, Row, Seen},
 };
 
-pub(crate) struct Watch {
+/// Of all these members of staff, until the caller goes.
+pub(crate) async fn run(
+    service: &Service,
+    doorbell: &Doorbell,
+    staff_ids: Vec<StaffId>,
+    out: &Sender<WatchRemindersResponse>,
+) -> Result<(), StreamEnd> {
+    let each = staff_ids
+        .into_iter()
+        .map(|id| Watch::new(service.clone(), id, out).run(doorbell));
+    try_join_all(each).await.map(drop)
+}
+
+struct Watch<'a> {
     service: Service,
     staff_id: StaffId,
-    out: Sender<WatchRemindersResponse>,
+    out: &'a Sender<WatchRemindersResponse>,
     seen: Seen,
     /// The life of our log that `seen` is of.
     epoch: Uuid,
@@ -40,12 +54,8 @@ const PAGE: i64 = 100;
 /// A frontend that takes nothing for so long has stopped reading; it may connect again.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-impl Watch {
-    pub(crate) fn new(
-        service: Service,
-        staff_id: StaffId,
-        out: Sender<WatchRemindersResponse>,
-    ) -> Self {
+impl<'a> Watch<'a> {
+    fn new(service: Service, staff_id: StaffId, out: &'a Sender<WatchRemindersResponse>) -> Self {
         Self {
             epoch: service.log.epoch(),
             service,
@@ -56,8 +66,7 @@ impl Watch {
         }
     }
 
-    /// Until the caller goes.
-    pub(crate) async fn run(mut self, doorbell: Doorbell) -> Result<(), StreamEnd> {
+    async fn run(mut self, doorbell: &Doorbell) -> Result<(), StreamEnd> {
         let mut bell = doorbell.listen(self.staff_id);
         self.out.send(sign_of_life()).await?;
         while self.out.alive(bell.changed(), sign_of_life).await?.is_ok() {

@@ -7,6 +7,10 @@
     clippy::match_wildcard_for_single_variants
 )]
 
+pub mod data_entry;
+pub mod hand_over;
 pub mod task;
 
+pub use data_entry::DataEntry;
+pub use hand_over::HandOver;
 pub use task::Task;

@@ -5,7 +5,7 @@ use es::{Aggregate, Kind, Personal, Violation};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vocabulary::{
-    AccountId, Deadline, InteractionId, PersonId, StaffId, TaskKind, next_step_faults,
+    AccountId, Deadline, InteractionId, PersonId, StaffId, TaskKind, TransferId, next_step_faults,
 };
 
 pub enum Task {}
@@ -57,6 +57,9 @@ pub struct Reassigned {
     pub from_assignee_id: StaffId,
     pub to_assignee_id: StaffId,
     pub reason: String,
+    /// The hand-over of accounts that it followed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transfer_id: Option<TransferId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -153,6 +156,7 @@ pub enum Command {
         from: StaffId,
         to: StaffId,
         reason: String,
+        transfer_id: Option<TransferId>,
     },
     Reschedule {
         due_at: Deadline,
@@ -230,7 +234,12 @@ impl Aggregate for Task {
                 assignee_active,
                 reason,
             } => reassign(state, assignee_id, assignee_active, reason),
-            Command::HandOver { from, to, reason } => Ok(hand_over(state, from, to, reason)),
+            Command::HandOver {
+                from,
+                to,
+                reason,
+                transfer_id,
+            } => Ok(hand_over(state, from, to, reason, transfer_id)),
             Command::Reschedule {
                 due_at,
                 reason,
@@ -378,16 +387,24 @@ fn reassign(
         from_assignee_id: task.assignee_id,
         to_assignee_id: assignee_id,
         reason,
+        transfer_id: None,
     })])
 }
 
-fn hand_over(state: &State, from: StaffId, to: StaffId, reason: String) -> Vec<Event> {
+fn hand_over(
+    state: &State,
+    from: StaffId,
+    to: StaffId,
+    reason: String,
+    transfer_id: Option<TransferId>,
+) -> Vec<Event> {
     match open(state) {
         Ok(task) if task.assignee_id == from && from != to => {
             vec![Event::Reassigned(Reassigned {
                 from_assignee_id: from,
                 to_assignee_id: to,
                 reason,
+                transfer_id,
             })]
         }
         Ok(_) | Err(_) => Vec::new(),

@@ -79,16 +79,20 @@ fn add_forgotten(sql: &mut QueryBuilder<Postgres>, owners: Option<&[Uuid]>) {
           where a.owner_id is not null and a.merged_into is null and not exists (
               select from tasks.states s
               where s.account_id = a.account_id and s.valid_to = 'infinity' and s.state = 'open')
-          -- Nor at one of the records that were merged into it, if there are any.
-          and not exists (
-              with recursive merged (id) as (
-                  select account_id from directory.accounts where merged_into = a.account_id
-                  union all
-                  select m.account_id from merged
-                  join directory.accounts m on m.merged_into = merged.id
+          -- Nor at one of the records that were merged into it: asked once, for few are.
+          and a.account_id not in (
+              with recursive planned (id) as (
+                  select m.merged_into from directory.accounts m
+                  where m.merged_into is not null and exists (
+                      select from tasks.states s
+                      where s.account_id = m.account_id and s.valid_to = 'infinity'
+                        and s.state = 'open')
+                  union
+                  select m.merged_into from planned
+                  join directory.accounts m on m.account_id = planned.id
+                  where m.merged_into is not null
               )
-              select from merged join tasks.states s on s.account_id = merged.id
-              where s.valid_to = 'infinity' and s.state = 'open')",
+              select id from planned)",
     );
     if let Some(owners) = owners {
         sql.push(" and a.owner_id = any(")

@@ -95,6 +95,7 @@ fn assignee(external_id: &str) -> StaffId {
 
 struct Ready {
     id: TaskId,
+    assignee_id: StaffId,
     command: Command,
 }
 
@@ -130,7 +131,10 @@ impl Reader<'_> {
             let faults = import_faults(assignee_active, &comment, created_at, completed_at);
             return Err(v.into_inner().into_iter().chain(faults).collect());
         };
-        if !self.directory.may_plan_for(&ctx.principal, assignee_id) {
+        if !self
+            .directory
+            .may_plan_for(&ctx.principal, assignee_id, ctx.now)
+        {
             return Err(vec![Violation::because(
                 "MAY_NOT_PLAN_FOR",
                 "assignee",
@@ -139,6 +143,7 @@ impl Reader<'_> {
         }
         Ok(Ready {
             id: TaskId::of_external(&external_id),
+            assignee_id,
             command: Command::Import {
                 task: Created {
                     external_id: Some(external_id),
@@ -224,7 +229,8 @@ async fn record(
         results.push(match read {
             Ok(ready) => {
                 commanded.push(index);
-                commands.push((ctx.command(), ready.id.0, ready.command));
+                let context = ctx.command_about(Some(ready.assignee_id));
+                commands.push((context, ready.id.0, ready.command));
                 accepted(number, Outcome::Created, ready.id.0)
             }
             Err(refused) => rejected(number, refused),
@@ -284,6 +290,7 @@ fn accepted(row: i64, outcome: Outcome, id: Uuid) -> RowResult {
         outcome: outcome.into(),
         id: id.to_string(),
         violations: Vec::new(),
+        owner: String::new(),
     }
 }
 
@@ -298,6 +305,7 @@ fn rejected(row: i64, violations: Vec<Violation>) -> RowResult {
         outcome: Outcome::Rejected.into(),
         id: String::new(),
         violations: violations.collect(),
+        owner: String::new(),
     }
 }
 

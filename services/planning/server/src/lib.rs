@@ -4,8 +4,11 @@
 //! (kept by kit), what a contact completes and promises ([`next_steps`]), and which account went to
 //! another owner ([`hand_over`]).
 
+mod data_entry;
+mod data_entry_view;
 mod forgotten;
 mod hand_over;
+mod hand_overs_view;
 mod import;
 mod next_steps;
 mod planning_service;
@@ -14,12 +17,16 @@ mod questions;
 mod tasks_view;
 mod terms;
 
-use api::planning::planning_service_server::PlanningServiceServer;
+use api::planning::{
+    data_entry_service_server::DataEntryServiceServer,
+    planning_service_server::PlanningServiceServer,
+};
 use kit::{Mounted, Node, Service, StartError, erasure::Erasures};
 use sqlx::migrate::Migrator;
 
 use crate::{
-    hand_over::HandOver, next_steps::NextSteps, planning_service::Planning, tasks_view::TasksView,
+    data_entry_view::DataEntryView, hand_over::HandOver, hand_overs_view::HandOversView,
+    next_steps::NextSteps, planning_service::Planning, tasks_view::TasksView,
 };
 
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../../migrations/planning");
@@ -28,9 +35,12 @@ pub static MIGRATOR: Migrator = sqlx::migrate!("../../../migrations/planning");
 pub async fn start(node: &Node) -> Result<Mounted, StartError> {
     let service = Service::open(node, "planning", &MIGRATOR).await?;
     service.project(TasksView).await?;
+    service.project(HandOversView).await?;
+    service.project(DataEntryView).await?;
     service.react(NextSteps::new(service.clone()));
     service.react(HandOver::new(service.clone()));
     service.react(Erasures::new(&service));
     let planning = PlanningServiceServer::new(Planning::new(service.clone()));
-    Ok(Mounted::new(&service).add(planning))
+    let data_entry = DataEntryServiceServer::new(data_entry::Handlers::new(&service));
+    Ok(Mounted::new(&service).add(planning).add(data_entry))
 }

@@ -53,6 +53,7 @@ struct NextStep {
 impl Reaction for NextSteps {
     const NAME: &'static str = "next-steps";
     const SOURCES: &'static [&'static str] = &["contacts"];
+    const EVENTS: &'static [&'static str] = &["interaction.logged"];
 
     /// A promise may be kept by an interaction right behind it.
     fn touches(&self, event: &Recorded) -> Vec<Uuid> {
@@ -68,9 +69,6 @@ impl Reaction for NextSteps {
     }
 
     async fn react(&self, source: &str, event: &Recorded) -> Result<(), ApplyError> {
-        if event.event_type != "interaction.logged" {
-            return Ok(());
-        }
         let mut logged: Logged = event.fields()?;
         let now = self.service.node.clock.now();
         let context = policy::context(Self::NAME, event, Some(logged.author_id), now);
@@ -106,7 +104,7 @@ impl NextSteps {
         let interaction_id = InteractionId(event.stream.id);
         let task = self.service.log.load::<Task>(id.0).await?.state;
         let theirs = match &task {
-            Some(task) => self.may_complete(logged, task).await?,
+            Some(task) => self.may_complete(event, logged, task).await?,
             None => false,
         };
         if !theirs {
@@ -145,7 +143,10 @@ impl NextSteps {
     ) -> Result<(), ApplyError> {
         let interaction_id = InteractionId(event.stream.id);
         let id = TaskId::of_next_step(interaction_id);
-        let assignee_id = self.responsible(logged).await?;
+        // Who spoke for somebody away has promised for that one.
+        let promised_by = event.metadata.on_behalf_of.map(StaffId);
+        let promised_by = promised_by.unwrap_or(logged.author_id);
+        let assignee_id = self.responsible(logged.account_id, promised_by).await?;
         let assignee = self.service.known_staff(assignee_id).await?;
         let command = Command::Create {
             assignee_active: assignee.is_some_and(|staff| !staff.dismissed),
@@ -170,7 +171,10 @@ impl NextSteps {
             .execute::<Task>(&context.derive("next-step"), id.0, command)
             .await;
         match policy::settled(outcome)? {
-            Ok(created) => self.follow_owner(context, logged, &created).await,
+            Ok(created) => {
+                let to = self.responsible(logged.account_id, promised_by).await?;
+                self.follow_owner(context, to, &created).await
+            }
             Err(rejection) => {
                 warn!(
                     interaction.id = %interaction_id,
@@ -187,10 +191,9 @@ impl NextSteps {
     async fn follow_owner(
         &self,
         context: &CommandContext,
-        logged: &Logged,
+        to: StaffId,
         created: &Outcome<Task>,
     ) -> Result<(), ApplyError> {
-        let to = self.responsible(logged).await?;
         let Some(from) = created.state.as_ref().map(|task| task.assignee_id) else {
             return Ok(());
         };
@@ -201,6 +204,7 @@ impl NextSteps {
             from,
             to,
             reason: hand_over::REASON.to_owned(),
+            transfer_id: None,
         };
         let outcome = self
             .service
@@ -211,34 +215,57 @@ impl NextSteps {
         Ok(())
     }
 
-    /// The author; or, when the account was handed over or the author dismissed before the promise
-    /// arrived here, the present owner.
-    async fn responsible(&self, logged: &Logged) -> Result<StaffId, ApplyError> {
-        let author_id = logged.author_id;
-        let account = self.service.known_account(logged.account_id).await?;
+    /// Who has promised it; or, when the account was handed over or that one dismissed before the
+    /// promise arrived here, the present owner.
+    async fn responsible(
+        &self,
+        account_id: AccountId,
+        promised_by: StaffId,
+    ) -> Result<StaffId, ApplyError> {
+        let account = self.service.known_account(account_id).await?;
         let Some(owner_id) = account.and_then(|account| account.owner_id) else {
-            return Ok(author_id);
+            return Ok(promised_by);
         };
-        let sees_account = match self.principal(author_id).await? {
-            Some(author) => {
-                let scope = self.service.directory.snapshot().scope(&author);
+        let sees_account = match self.principal(promised_by).await? {
+            Some(promised_by) => {
+                let scope = self.service.directory.snapshot().own_scope(&promised_by);
                 scope.includes(owner_id)
             }
             None => false,
         };
-        Ok(if sees_account { author_id } else { owner_id })
+        Ok(if sees_account { promised_by } else { owner_id })
     }
 
-    async fn may_complete(&self, logged: &Logged, task: &Planned) -> Result<bool, ApplyError> {
+    async fn may_complete(
+        &self,
+        event: &Recorded,
+        logged: &Logged,
+        task: &Planned,
+    ) -> Result<bool, ApplyError> {
         // All records that were merged are one account.
         let ids = self.service.directory.ids_of(logged.account_id).await?;
         let here = task.account_id.is_some_and(|id| ids.contains(&id.0));
         if here || task.assignee_id == logged.author_id {
             return Ok(true);
         }
-        let author = self.principal(logged.author_id).await?;
+        let (author, assignee, at) = (logged.author_id, task.assignee_id, event.recorded_at);
+        if self.may_plan_for(author, assignee, at).await? {
+            return Ok(true);
+        }
+        // Of an absence that was marked a moment before, the directory may not know yet.
+        self.service.catch_up().await?;
+        self.may_plan_for(author, assignee, at).await
+    }
+
+    async fn may_plan_for(
+        &self,
+        author: StaffId,
+        assignee: StaffId,
+        at: DateTime<Utc>,
+    ) -> Result<bool, ApplyError> {
+        let author = self.principal(author).await?;
         let snapshot = self.service.directory.snapshot();
-        Ok(author.is_some_and(|author| snapshot.may_plan_for(&author, task.assignee_id)))
+        Ok(author.is_some_and(|author| snapshot.may_plan_for(&author, assignee, at)))
     }
 
     /// Somebody as a caller would be; `None` for who does not work here.

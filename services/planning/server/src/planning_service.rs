@@ -323,8 +323,7 @@ impl Planning {
 
     /// The account that answers, if the caller sees it.
     async fn seen_account(&self, ctx: &Ctx, id: AccountId) -> Result<Option<AccountId>, AppError> {
-        let account = self.service.known_account(id).await?;
-        let seen = account.filter(|account| account.is_visible(ctx.sees(), ctx.now));
+        let seen = self.service.seen_account(ctx, id).await?;
         Ok(seen.map(|account| account.id))
     }
 
@@ -338,7 +337,10 @@ impl Planning {
     fn may_plan_for(&self, ctx: &Ctx, assignee_id: StaffId) -> Result<(), AppError> {
         // Not the caller's own snapshot: the assignee may have been hired since.
         let directory = self.service.directory.snapshot();
-        if ctx.staff() == Some(assignee_id) || directory.may_plan_for(&ctx.principal, assignee_id) {
+        if ctx.staff() == Some(assignee_id)
+            || directory.may_plan_for(&ctx.principal, assignee_id, ctx.now)
+        {
+            ctx.about(assignee_id);
             Ok(())
         } else {
             Err(AppError::forbidden(

@@ -162,7 +162,7 @@ async fn read_filter(
 }
 
 /// Everything that answers as this account.
-async fn all_ids(service: &Service, id: AccountId) -> Result<Vec<Uuid>, AppError> {
+pub(crate) async fn all_ids(service: &Service, id: AccountId) -> Result<Vec<Uuid>, AppError> {
     let account = service.directory.account(id).await?;
     let survivor = account.map_or(id, |account| account.id);
     Ok(service.directory.ids_of(survivor).await?)

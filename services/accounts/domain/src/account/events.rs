@@ -4,12 +4,12 @@ use chrono::{DateTime, Utc};
 use es::Subject;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use vocabulary::{GroupId, Money, OrderId, StaffId};
+use vocabulary::{GroupId, Money, OrderId, StaffId, TransferId};
 
 use super::{
     ClaimExpired, ClaimGranted, ClaimNumbersChanged, ClaimReleased, ClaimRenewed, Merged, Unmerged,
 };
-use crate::card::Details;
+use crate::{card::Details, import_batch::Origin};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub enum Event {
@@ -83,6 +83,9 @@ pub struct ProspectRegistered {
     /// The status it begins with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
+    /// The row of a file that brought it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
 }
 
 /// How far the work with a company has come, in the words of the office.
@@ -126,6 +129,9 @@ pub struct OwnershipTransferred {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to_owner_group_id: Option<GroupId>,
     pub reason: String,
+    /// The hand-over that it is a part of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transfer_id: Option<TransferId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -141,11 +147,23 @@ pub struct OrderRegistered {
     pub external_id: Option<String>,
     pub amount: Money,
     pub ordered_at: DateTime<Utc>,
+    /// Absent: from before this was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken: Option<Taken>,
     /// Whose sale it is, for ever, whoever owns the account later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner_id: Option<StaffId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner_group_id: Option<GroupId>,
+}
+
+/// How an order came to the office.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Taken {
+    Phone,
+    Import,
+    Other,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

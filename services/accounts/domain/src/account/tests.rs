@@ -36,6 +36,7 @@ fn registration(owner: Option<Owner>) -> Registration {
         owner,
         registered_at: at("2025-06-16T09:00:00Z"),
         status: None,
+        origin: None,
     }
 }
 
@@ -47,6 +48,7 @@ pub(super) fn registered(owner: Option<Owner>) -> Event {
         owner_group_id: owner.and_then(|owner| owner.group_id),
         registered_at: at("2025-06-16T09:00:00Z"),
         status: None,
+        origin: None,
     })
 }
 
@@ -56,7 +58,9 @@ pub(super) fn order(external_id: &str) -> Order {
         external_id: Some(external_id.to_owned()),
         amount: Money::try_new(18_000_000, "RUB").unwrap(),
         ordered_at: at("2026-05-05T11:00:00Z"),
+        taken: Taken::Phone,
         owner: Some(owner("s-12")),
+        now: false,
     }
 }
 
@@ -66,6 +70,7 @@ pub(super) fn ordered(external_id: &str) -> Event {
         external_id: Some(external_id.to_owned()),
         amount: Money::try_new(18_000_000, "RUB").unwrap(),
         ordered_at: at("2026-05-05T11:00:00Z"),
+        taken: Some(Taken::Phone),
         owner_id: Some(owner("s-12").id),
         owner_group_id: owner("s-12").group_id,
     })
@@ -83,6 +88,7 @@ pub(super) fn transfer_to(external_id: &str, from: Option<&str>) -> Command {
         from: from.map(StaffId::of_external),
         to: owner(external_id),
         reason: "увольнение".to_owned(),
+        transfer_id: TransferId::of_external("leaving"),
     }
 }
 
@@ -92,6 +98,7 @@ pub(super) fn transferred(from: &str, to: &str) -> Event {
         to_owner_id: owner(to).id,
         to_owner_group_id: owner(to).group_id,
         reason: "увольнение".to_owned(),
+        transfer_id: Some(TransferId::of_external("leaving")),
     })
 }
 
@@ -265,6 +272,24 @@ fn the_first_order_makes_a_client_and_no_other_does() {
 }
 
 #[test]
+fn a_sale_of_now_is_its_present_owners() {
+    let register = Command::RegisterOrder(Order {
+        now: true,
+        ..order("З-0001")
+    });
+    let owned = || registered(Some(owner("s-12")));
+    given::<Account>([owned()])
+        .when(register.clone())
+        .then([ordered("З-0001"), converted("З-0001")]);
+    given::<Account>([owned(), transferred("s-12", "s-13")])
+        .when(register.clone())
+        .then_rejected(Rejection::OwnerChanged);
+    given::<Account>([owned(), ordered("З-0001"), transferred("s-12", "s-13")])
+        .when(register)
+        .then_nothing();
+}
+
+#[test]
 fn a_cancelled_order_keeps_the_client() {
     let cancel = |id| Command::CancelOrder {
         order_id: OrderId::of_external(id),
@@ -311,6 +336,7 @@ fn an_erased_card_can_still_be_worked_with() {
         owner_group_id: None,
         registered_at: at("2025-06-16T09:00:00Z"),
         status: None,
+        origin: None,
     });
     given::<Account>([erased.clone()])
         .when(transfer_to("s-12", None))

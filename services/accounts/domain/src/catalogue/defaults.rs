@@ -47,12 +47,25 @@ const SOURCES: [[&str; 3]; 26] = [
     ["other", "Другое", "Other"],
 ];
 
+const DOCUMENT_KINDS: [[&str; 3]; 6] = [
+    ["proposal", "Коммерческое предложение", "Proposal"],
+    ["contract", "Договор", "Contract"],
+    ["invoice", "Счёт", "Invoice"],
+    ["act", "Акт или накладная", "Delivery note"],
+    ["regulation", "Регламент", "Regulation"],
+    ["other", "Другое", "Other"],
+];
+
 pub(super) fn statuses() -> Vec<Entry> {
     STATUSES.map(entry).into()
 }
 
 pub(super) fn sources() -> Vec<Entry> {
     SOURCES.map(entry).into()
+}
+
+pub(super) fn document_kinds() -> Vec<Entry> {
+    DOCUMENT_KINDS.map(entry).into()
 }
 
 fn entry([key, russian, english]: [&str; 3]) -> Entry {

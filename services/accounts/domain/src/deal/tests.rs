@@ -31,6 +31,7 @@ fn conveyor() -> Published {
     let stage = |name: &str, required: &[&str]| Stage {
         name: name.to_owned(),
         required: required.iter().map(|key| (*key).to_owned()).collect(),
+        documents: Vec::new(),
     };
     Published {
         name: "Конвейер I".to_owned(),
@@ -111,6 +112,22 @@ fn proposed() -> Event {
     })
 }
 
+fn version(kind: &str) -> Version {
+    Version {
+        document_id: DocumentId::of_external(kind),
+        account_id: account(),
+        kind: kind.to_owned(),
+        title: "КП-77.pdf".to_owned(),
+        media_type: "application/pdf".to_owned(),
+        size: 4,
+        sha256: "a0".to_owned(),
+    }
+}
+
+fn attached(kind: &str) -> Event {
+    Event::DocumentAttached(Box::new(version(kind).after(None).unwrap()))
+}
+
 fn sent() -> Event {
     Event::StageChanged(StageChanged {
         from_stage: "Первый контакт".to_owned(),
@@ -148,6 +165,94 @@ fn a_gate_names_everything_that_is_missing() {
             missing("proposal"),
             missing("amount"),
         ]));
+}
+
+/// S-14: a document is asked for like a field, and named with the fields.
+#[test]
+fn a_gate_asks_for_documents() {
+    let move_to = || {
+        let mut rules = conveyor();
+        rules.stages[1].required = vec!["amount".to_owned()];
+        rules.stages[1].documents = vec!["proposal".to_owned()];
+        Command::MoveStage {
+            to: "КП отправлено".to_owned(),
+            rules,
+        }
+    };
+    let amount = Violation::new("amount", "must be set to enter this stage");
+    let text = "must be attached to enter this stage";
+    let document = Violation::new("documents.proposal", text);
+    given::<Deal>([opened()])
+        .when(move_to())
+        .then_rejected(Rejection::GateClosed(vec![amount, document.clone()]));
+    given::<Deal>([opened(), proposed(), attached("contract")])
+        .when(move_to())
+        .then_rejected(Rejection::GateClosed(vec![document]));
+    given::<Deal>([opened(), proposed(), attached("proposal")])
+        .when(move_to())
+        .then([sent()]);
+}
+
+/// Not for what was over before it came here.
+#[test]
+fn the_past_needs_no_documents() {
+    let opening = |closing| {
+        let mut rules = conveyor();
+        rules.stages[1].required = vec!["amount".to_owned()];
+        rules.stages[1].documents = vec!["proposal".to_owned()];
+        Opening {
+            stage: "КП отправлено".to_owned(),
+            changes: proposal(),
+            rules,
+            closing,
+            ..opening()
+        }
+    };
+    let over = || {
+        Some(Closing {
+            at: march(5),
+            lost_reason: None,
+        })
+    };
+    let Event::Opened(first) = opened() else {
+        panic!("not opened");
+    };
+    let there = Event::Opened(Box::new(Opened {
+        stage: "КП отправлено".to_owned(),
+        details: Details::of(account(), proposal()),
+        ..*first
+    }));
+    given::<Deal>([])
+        .when(open_with(opening(over())))
+        .then([there, won(march(5))]);
+    given::<Deal>([])
+        .when(open_with(Opening {
+            changes: Changes::default(),
+            ..opening(over())
+        }))
+        .then_rejected(Rejection::GateClosed(vec![Violation::new(
+            "amount",
+            "must be set to enter this stage",
+        )]));
+    given::<Deal>([])
+        .when(open_with(opening(None)))
+        .then_rejected(Rejection::GateClosed(vec![Violation::new(
+            "documents.proposal",
+            "must be attached to enter this stage",
+        )]));
+}
+
+#[test]
+fn papers_come_also_after_the_end() {
+    given::<Deal>([opened(), won(march(10))])
+        .when(Command::AttachDocument(version("contract")))
+        .then([attached("contract")]);
+    given::<Deal>([opened(), attached("contract")])
+        .when(Command::AttachDocument(version("contract")))
+        .then_nothing();
+    given::<Deal>([])
+        .when(Command::AttachDocument(version("contract")))
+        .then_rejected(Rejection::Unknown);
 }
 
 #[test]

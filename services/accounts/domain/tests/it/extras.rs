@@ -47,6 +47,7 @@ fn registered() -> Event {
         owner: None,
         registered_at: chrono::DateTime::UNIX_EPOCH,
         status: None,
+        origin: None,
     });
     let events = Account::decide(&State::default(), register).unwrap();
     events.into_iter().next().unwrap()

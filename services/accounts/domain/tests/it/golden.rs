@@ -3,8 +3,21 @@
 use std::path::Path;
 
 use accounts_domain::{
-    account::Account, catalogue::Catalogue, deal::Deal, distribution::Distribution,
-    group::SalesGroup, pipeline::Pipeline, prospect_list::ProspectList, staff::StaffMember,
+    account::Account,
+    catalogue::Catalogue,
+    deal::Deal,
+    distribution::Distribution,
+    document::{Access, Document},
+    group::SalesGroup,
+    import_batch::ImportBatch,
+    order::Order,
+    pipeline::Pipeline,
+    policy::Policy,
+    prospect_list::ProspectList,
+    reading::{CardView, Reading},
+    saved_view::SavedView,
+    staff::StaffMember,
+    transfer::Transfer,
 };
 use es::golden::{family, faults};
 
@@ -14,14 +27,23 @@ fn every_stored_form_still_reads() {
     let faults = faults(
         &folder,
         &[
+            family::<Access>(),
             family::<Account>(),
+            family::<CardView>(),
             family::<Catalogue>(),
             family::<Deal>(),
             family::<Distribution>(),
+            family::<ImportBatch>(),
+            family::<Document>(),
+            family::<Order>(),
             family::<Pipeline>(),
+            family::<Policy>(),
             family::<ProspectList>(),
+            family::<Reading>(),
             family::<SalesGroup>(),
+            family::<SavedView>(),
             family::<StaffMember>(),
+            family::<Transfer>(),
         ],
     );
     assert!(faults.is_empty(), "{}", faults.join("\n"));

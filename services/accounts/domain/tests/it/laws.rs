@@ -11,8 +11,10 @@ use accounts_domain::{
     distribution::{self, Distribution},
     field::{Decimal, Field, Kind, Value},
     group::{self, SalesGroup},
+    policy::{self, Policy},
     prospect_list::{self, Callers, Changed, Created, Criteria, ProspectList},
-    staff::{self, Credentials, Newcomer, StaffMember},
+    staff::{self, Credentials, NewAbsence, Newcomer, StaffMember, Stage},
+    transfer::{self, Kept, Part, Started, Transfer},
 };
 use chrono::{DateTime, NaiveDate, Utc};
 use es::Aggregate;
@@ -22,7 +24,9 @@ use proptest::{
     prelude::*,
     sample::select,
 };
-use vocabulary::{AccountId, Email, GroupId, Money, OrderId, PhoneNumber, Role, StaffId};
+use vocabulary::{
+    AbsenceId, AccountId, Email, GroupId, Money, OrderId, PhoneNumber, Role, StaffId, TransferId,
+};
 
 pub(crate) fn check<A: Aggregate>(commands: Vec<A::Command>) {
     let mut history: Vec<A::Event> = Vec::new();
@@ -69,6 +73,11 @@ proptest! {
     }
 
     #[test]
+    fn policies_obey(commands in vec(policy_command(), 0..8)) {
+        check::<Policy>(commands);
+    }
+
+    #[test]
     fn accounts_obey(commands in vec(account_command(), 0..20)) {
         check::<Account>(commands);
     }
@@ -82,6 +91,47 @@ proptest! {
     fn distributions_obey(shares in vec(share(), 0..3)) {
         let planned = distribution::Planned { list_id: None, shares };
         check::<Distribution>(vec![distribution::Command::Plan(planned)]);
+    }
+
+    #[test]
+    fn transfers_obey(commands in vec(transfer_command(), 0..12)) {
+        check::<Transfer>(commands);
+    }
+
+    /// At no time do two people act for one who is away.
+    #[test]
+    fn absences_never_meet(commands in vec(staff_command(), 0..40)) {
+        let mut history = Vec::new();
+        for command in commands {
+            let state = StaffMember::fold(&history);
+            history.extend(StaffMember::decide(&state, command).unwrap_or_default());
+        }
+        if let staff::State::Working(working) = StaffMember::fold(&history) {
+            let open = working.absences.iter().filter(|absence| absence.stage != Stage::Over);
+            let open: Vec<_> = open.collect();
+            for (number, one) in open.iter().enumerate() {
+                for other in &open[number + 1..] {
+                    prop_assert!(one.until <= other.from || other.until <= one.from);
+                }
+            }
+        }
+    }
+
+    /// However often and late it is said that accounts were moved: never more than were planned,
+    /// and it is completed when there is nothing left.
+    #[test]
+    fn a_transfer_moves_what_was_planned(commands in vec(transfer_command(), 0..40)) {
+        let mut history = Vec::new();
+        for command in commands {
+            history.extend(Transfer::decide(&Transfer::fold(&history), command).unwrap_or_default());
+        }
+        let state = Transfer::fold(&history);
+        prop_assert!(state.handled <= state.planned());
+        prop_assert_eq!(state.next(usize::MAX).len() as u64, state.left());
+        if let Some(completed) = &state.completed {
+            prop_assert_eq!(completed.moved + completed.kept, state.handled);
+            prop_assert_eq!(state.handled, state.planned());
+        }
     }
 
     /// However the times of claims lie: who has one keeps it until it is over.
@@ -139,6 +189,24 @@ pub(crate) fn instant() -> impl Strategy<Value = DateTime<Utc>> {
     (0..20_000_i64).prop_map(|seconds| DateTime::from_timestamp(seconds, 0).unwrap_or_default())
 }
 
+fn policy_command() -> impl Strategy<Value = policy::Command> {
+    (
+        option::of(any::<bool>()),
+        option::of((0..3_u32, 0..3_u32)),
+        text(),
+    )
+        .prop_map(|(only, unusual, reason)| {
+            policy::Command::Change(policy::Changed {
+                personal_data_by_operator_only: only,
+                unusual_reading: unusual.map(|(at_least, times_usual)| policy::UnusualReading {
+                    at_least,
+                    times_usual,
+                }),
+                reason,
+            })
+        })
+}
+
 fn staff_command() -> impl Strategy<Value = staff::Command> {
     let hire = (text(), role(), option::of(group_id()), option::of(text())).prop_map(
         |(name, role, group_id, login)| {
@@ -172,10 +240,48 @@ fn staff_command() -> impl Strategy<Value = staff::Command> {
                 duties: staff::Duties {
                     accounts,
                     open_tasks,
+                    ..staff::Duties::default()
                 },
             }
         }),
+        new_absence().prop_map(|(absence, now)| staff::Command::MarkAbsent { absence, now }),
+        (absence_id(), text(), instant()).prop_map(|(absence_id, reason, now)| {
+            staff::Command::EndAbsence {
+                staff_id: StaffId::of_external("s-11"),
+                absence_id,
+                reason,
+                now,
+            }
+        }),
+        instant().prop_map(|now| staff::Command::TurnAbsences { now }),
     ]
+}
+
+fn absence_id() -> impl Strategy<Value = AbsenceId> {
+    select(vec!["a", "b", "c"]).prop_map(AbsenceId::of_external)
+}
+
+fn new_absence() -> impl Strategy<Value = (NewAbsence, DateTime<Utc>)> {
+    (
+        absence_id(),
+        staff_id(),
+        instant(),
+        instant(),
+        instant(),
+        text(),
+    )
+        .prop_map(|(id, substitute_id, from, until, now, reason)| {
+            let absence = NewAbsence {
+                id,
+                staff_id: StaffId::of_external("s-11"),
+                substitute_id,
+                substitute_active: true,
+                from,
+                until,
+                reason,
+            };
+            (absence, now)
+        })
 }
 
 fn group_command() -> impl Strategy<Value = group::Command> {
@@ -287,7 +393,14 @@ fn entries() -> impl Strategy<Value = Vec<Entry>> {
 
 fn catalogue_command() -> impl Strategy<Value = catalogue::Command> {
     use catalogue::Command;
-    let list = || select(vec![List::Status, List::Source, List::Rubric]);
+    let list = || {
+        select(vec![
+            List::Status,
+            List::Source,
+            List::Rubric,
+            List::DocumentKind,
+        ])
+    };
     let kind = select(vec![Kind::Text, Kind::Choice]);
     let field = (
         key(),
@@ -332,7 +445,7 @@ fn account_command() -> impl Strategy<Value = account::Command> {
     prop_oneof![
         3 => (card(), option::of(owner()), instant()).prop_map(move |(card, owner, registered_at)| {
             Command::Register(Registration {
-                id, external_id: None, card, owner, registered_at, status: None,
+                id, external_id: None, card, owner, registered_at, status: None, origin: None,
             })
         }),
         1 => changes().prop_map(move |changes| Command::ChangeDetails { id, changes }),
@@ -357,12 +470,21 @@ fn account_command() -> impl Strategy<Value = account::Command> {
         1 => (text(), any::<bool>())
             .prop_map(|(reason, owner_left)| Command::Unmerge { reason, owner_left }),
         1 => (option::of(staff_id()), owner(), text())
-            .prop_map(|(from, to, reason)| Command::Transfer { from, to, reason }),
+            .prop_map(|(from, to, reason)| Command::Transfer {
+                from, to, reason, transfer_id: TransferId::of_external("leaving"),
+            }),
         1 => text().prop_map(|reason| Command::ReturnToPool { reason }),
-        2 => (order_id(), 0..1_000_i64, instant(), option::of(owner())).prop_map(
-            |(id, minor_units, ordered_at, owner)| {
-                let amount = Money { minor_units, currency: "RUB".to_owned() };
-                Command::RegisterOrder(Order { id, external_id: None, amount, ordered_at, owner })
+        2 => (order_id(), 0..1_000_i64, instant(), option::of(owner()), any::<bool>()).prop_map(
+            |(id, minor_units, ordered_at, owner, now)| {
+                Command::RegisterOrder(Order {
+                    id,
+                    external_id: None,
+                    amount: Money { minor_units, currency: "RUB".to_owned() },
+                    ordered_at,
+                    taken: account::Taken::Other,
+                    owner,
+                    now,
+                })
             }
         ),
         1 => (order_id(), text())
@@ -397,6 +519,34 @@ fn share() -> impl Strategy<Value = distribution::Share> {
         staff_id,
         account_ids,
     })
+}
+
+fn transfer_command() -> impl Strategy<Value = transfer::Command> {
+    use transfer::Command;
+    let part = (staff_id(), staff_id(), account_ids()).prop_map(|(from, to, account_ids)| Part {
+        from_owner_id: from,
+        to_owner_id: to,
+        account_ids,
+    });
+    let kept = || {
+        account_ids().prop_map(|ids| {
+            let kept = ids.into_iter().map(|account_id| Kept {
+                account_id,
+                reason: "OWNER_CHANGED".to_owned(),
+            });
+            kept.collect::<Vec<_>>()
+        })
+    };
+    prop_oneof![
+        1 => (option::of(staff_id()), text(), vec(part, 0..3), kept()).prop_map(
+            |(from_owner_id, reason, parts, kept)| {
+                Command::Start(Started { from_owner_id, reason, parts, kept })
+            }
+        ),
+        4 => (0..8_u64, account_ids(), kept())
+            .prop_map(|(after, moved, kept)| Command::Advance { after, moved, kept }),
+        1 => (0..9_u64).prop_map(|tasks_reassigned| Command::Complete { tasks_reassigned }),
+    ]
 }
 
 fn list_command() -> impl Strategy<Value = prospect_list::Command> {

@@ -8,3 +8,7 @@ mod extras;
 mod golden;
 #[cfg(test)]
 mod laws;
+#[cfg(test)]
+mod order_laws;
+#[cfg(test)]
+mod view_laws;

@@ -7,6 +7,7 @@ use api::accounts::{
     RegisterOrderResponse, RegisterProspectRequest, RegisterProspectResponse, ReturnToPoolRequest,
     ReturnToPoolResponse,
 };
+use es::Rejection as _;
 use es_postgres::{ExecuteError, Outcome};
 use kit::{AppError, Ctx, Service, Violations};
 use vocabulary::{AccountId, Money, OrderId, Role};
@@ -14,13 +15,15 @@ use vocabulary::{AccountId, Money, OrderId, Role};
 use super::{cards, extras};
 use crate::{
     catalogue::Known,
-    claims, owners,
-    views::companies,
+    claims,
+    orders::words::taken,
+    owners, policy,
+    views::orders,
     wire::{MAX_ID, MAX_TEXT, caught_up, checked},
 };
 
-/// Merges that happen while one command is given: nobody is so fast.
-const MERGES: usize = 8;
+/// Merges and hand-overs that happen while one command is given: nobody is so fast.
+const ATTEMPTS: usize = 8;
 
 /// A command on an account, or on the one that it was merged into a moment ago.
 pub(crate) async fn execute(
@@ -30,7 +33,7 @@ pub(crate) async fn execute(
     command: Command,
 ) -> Result<Outcome<Account>, AppError> {
     let context = ctx.command();
-    for _ in 0..MERGES {
+    for _ in 0..ATTEMPTS {
         let log = &service.log;
         match log
             .execute::<Account>(&context, id.0, command.clone())
@@ -93,6 +96,7 @@ pub(super) async fn register_prospect(
         owner,
         registered_at: ctx.now,
         status: known.state.first_status().map(|entry| entry.key.clone()),
+        origin: None,
     });
     let outcome = if fresh {
         let context = ctx.command();
@@ -117,7 +121,7 @@ pub(super) async fn change_details(
 ) -> Result<ChangeAccountDetailsResponse, AppError> {
     let mut v = Violations::new();
     let id = v.id("account_id", &req.account_id);
-    let changes = cards::changes(&mut v, known, &req);
+    let mut changes = cards::changes(&mut v, known, &req);
     let links = changes.extras.links.as_deref().unwrap_or_default();
     extras::check_linked(service, &ctx, &mut v, "", links).await?;
     if req.expected_version < 0 {
@@ -130,6 +134,12 @@ pub(super) async fn change_details(
     stopped.emails(&mut v, "emails", emails);
     let id = checked(v, id)?;
     let id = check_visible(service, &ctx, id).await?;
+    if let Some(links) = &mut changes.extras.links {
+        extras::keep_hidden(service, &ctx, id, links).await?;
+    }
+    if changes.touch_personal_data() {
+        policy::check_may_change_personal_data(service, &ctx).await?;
+    }
     let ctx = ctx.expecting(req.expected_version);
     let command = Command::ChangeDetails { id, changes };
     let outcome = execute(service, &ctx, id, command).await?;
@@ -188,23 +198,26 @@ pub(super) async fn register_order(
         Money::try_new(amount.minor_units, &amount.currency),
     );
     let ordered_at = v.past_instant("ordered_at", req.ordered_at.as_ref(), ctx.now);
-    let (id, amount): (AccountId, _) = checked(v, id.zip(amount))?;
-    let id = check_visible(service, ctx, id).await?;
+    let taken = taken(req.channel);
+    if taken.is_none() {
+        v.add("channel", "must be phone, import or other");
+    }
+    let (id, (amount, taken)): (AccountId, _) = checked(v, id.zip(amount.zip(taken)))?;
 
     let order_id = match &external_id {
         Some(external_id) => OrderId::of_external(external_id),
         None => OrderId(ctx.new_id()),
     };
-    // The log itself says who owns it: a sale must never count for the owner of a moment ago.
-    let owner = service.log.load::<Account>(id.0).await?.state.owner_id;
-    let command = Command::RegisterOrder(Order {
+    let order = Order {
         id: order_id,
         external_id,
         amount,
         ordered_at,
-        owner: owner.map(|owner| owners::owner_at(service, owner, ordered_at)),
-    });
-    let outcome = execute(service, ctx, id, command).await?;
+        taken,
+        owner: None,
+        now: true,
+    };
+    let outcome = sell(service, ctx, id, order).await?;
     // A repeated request brings the id that was drawn the first time.
     let order_id = outcome.events.iter().find_map(order_of).unwrap_or(order_id);
     Ok(RegisterOrderResponse {
@@ -215,6 +228,31 @@ pub(super) async fn register_order(
             .any(|event| matches!(event, Event::ConvertedToClient(_))),
         recorded: Some(service.recorded(&outcome)),
     })
+}
+
+/// A sale never counts for the owner of a moment ago: the log itself is asked who that is, and again
+/// when the account goes to somebody in this very moment.
+async fn sell(
+    service: &Service,
+    ctx: &Ctx,
+    id: AccountId,
+    order: Order,
+) -> Result<Outcome<Account>, AppError> {
+    let mut sold = Err(AppError::Internal("nothing was tried".to_owned()));
+    for _ in 0..ATTEMPTS {
+        let id = check_visible(service, ctx, id).await?;
+        let owner = service.log.load::<Account>(id.0).await?.state.owner_id;
+        let order = Order {
+            owner: owner.map(|owner| owners::owner_at(service, owner, order.ordered_at)),
+            ..order.clone()
+        };
+        sold = execute(service, ctx, id, Command::RegisterOrder(order)).await;
+        let changed = Rejection::OwnerChanged.reason();
+        if !sold.as_ref().is_err_and(|error| error.reason() == changed) {
+            break;
+        }
+    }
+    sold
 }
 
 fn order_of(event: &Event) -> Option<OrderId> {
@@ -236,7 +274,7 @@ pub(super) async fn cancel_order(
     let (id, order_id) = checked(v, id.zip(order_id))?;
     let id = check_visible(service, ctx, id).await?;
     // It stays where it was registered: perhaps on a record that was merged into this one.
-    let standing = companies::accounts_of_orders(service.pool(), &[order_id]).await?;
+    let standing = orders::accounts_of(service.pool(), &[order_id]).await?;
     let ids = service.directory.ids_of(id).await?;
     let id = standing
         .get(&order_id)

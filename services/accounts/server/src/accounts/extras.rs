@@ -17,7 +17,11 @@ use chrono::NaiveDate;
 use kit::{AppError, Ctx, Service, Violations};
 use vocabulary::{AccountId, Money};
 
-use crate::{catalogue::Known, views::companies::Wanted, wire::MAX_NAME};
+use crate::{
+    catalogue::Known,
+    views::companies::{self, Wanted},
+    wire::MAX_NAME,
+};
 
 const MOST: usize = 50;
 const MAX_URL: usize = 2_000;
@@ -218,6 +222,23 @@ pub(super) async fn check_linked(
             v.add(field, "is not an account");
         }
     }
+    Ok(())
+}
+
+/// Who corrects the links was not shown those to accounts of others, and does not take them away.
+pub(super) async fn keep_hidden(
+    service: &Service,
+    ctx: &Ctx,
+    id: AccountId,
+    links: &mut Vec<Link>,
+) -> Result<(), AppError> {
+    let Some(company) = companies::find(service.pool(), id).await? else {
+        return Ok(());
+    };
+    let linked = company.extras.links.iter().filter_map(Link::account);
+    let visible = visible(service, ctx, linked.collect()).await?;
+    let is_hidden = |link: &Link| link.account().is_some_and(|id| !visible.contains(&id));
+    links.extend(company.extras.links.into_iter().filter(is_hidden));
     Ok(())
 }
 

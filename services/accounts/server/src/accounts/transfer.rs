@@ -1,39 +1,28 @@
-//! The hand-over of many companies. Each one is a command of its own under an id that follows from
-//! the request's, so a hand-over that broke off goes on where it stopped, and a repeated one adds
-//! nothing.
+//! The hand-over of up to a thousand accounts to one new owner, answered when they are moved. It is a
+//! transfer like any other ([`crate::transfers`]).
 
-use std::collections::HashSet;
-
-use accounts_domain::account::{Account, Command};
-use api::{
-    accounts::{
-        PreviewTransferRequest, PreviewTransferResponse, TransferAccountsRequest,
-        TransferAccountsResponse, TransferFailure,
-    },
-    common,
+use accounts_domain::transfer::{State, Transfer};
+use api::accounts::{
+    PreviewTransferRequest, PreviewTransferResponse, TransferAccountsRequest,
+    TransferAccountsResponse,
 };
-use es::Rejection;
-use es_postgres::{CommandContext, ExecuteError};
-use kill_point::kill_point;
-use kit::{AppError, Ctx, Scope, Service, Violations};
+use kit::{AppError, Ctx, Service, Violations};
 use vocabulary::{AccountId, StaffId};
 
 use crate::{
     owners,
-    views::{companies, open_tasks, ownership},
+    transfers::{
+        begin, kept, moved,
+        plan::{self, Wishes, scope_with},
+    },
+    views::{
+        companies::{self, Order},
+        open_tasks,
+    },
     wire::{MAX_TEXT, caught_up, checked},
 };
 
 const MOST: usize = 1_000;
-
-/// What the request asks for.
-struct HandOver {
-    /// None named: those of `from`.
-    accounts: Vec<AccountId>,
-    from: Option<StaffId>,
-    to: StaffId,
-    reason: String,
-}
 
 pub(super) async fn run(
     service: &Service,
@@ -41,70 +30,37 @@ pub(super) async fn run(
     req: TransferAccountsRequest,
 ) -> Result<TransferAccountsResponse, AppError> {
     caught_up(service).await?;
-    let hand_over = read(service, ctx, &req).await?;
-    owners::check_may_give(service, ctx, hand_over.to)?;
-    let scope = scope_with(service, ctx, hand_over.from)?;
-
-    let context = CommandContext {
-        causation_id: ctx.command().request_id,
-        ..ctx.command()
-    };
-    let moved = moved_before(service, &context, &hand_over).await?;
-    let chosen = chosen(service, &hand_over, &moved).await?;
-    let known = service.known_accounts(&chosen).await?;
-    let (visible, hidden): (Vec<_>, Vec<_>) = chosen.into_iter().partition(|id| {
-        let visible = |owner| scope.includes_owner(owner);
-        moved.contains(id)
-            || known
-                .get(id)
-                .is_some_and(|account| visible(account.owner_id))
-    });
-
-    let to = owners::owner_at(service, hand_over.to, ctx.now);
-    let commands = visible.iter().map(|id| {
-        let command = Command::Transfer {
-            from: hand_over.from,
-            to,
-            reason: hand_over.reason.clone(),
-        };
-        (context.derive(&id.to_string()), id.0, command)
-    });
-    let outcomes = service
-        .log
-        .execute_many::<Account>(commands.collect())
-        .await;
-    kill_point!("transfer.accounts_moved");
-
-    let mut answer = TransferAccountsResponse {
-        failures: hidden
-            .into_iter()
-            .map(|id| failure(id, "not found", "NOT_FOUND"))
-            .collect(),
-        ..TransferAccountsResponse::default()
-    };
-    let mut reached = None;
-    for (id, outcome) in visible.into_iter().zip(outcomes) {
-        match outcome {
-            Ok(outcome) => {
-                answer.transferred += 1;
-                reached = reached.max(Some(outcome.position));
-            }
-            Err(ExecuteError::Rejected(rejection)) => {
-                let text = rejection.to_string();
-                answer.failures.push(failure(id, &text, rejection.reason()));
-            }
-            // Not this account's fault: what is done is done, and a repetition does the rest.
-            Err(error) => return Err(error.into()),
-        }
-    }
+    let (wishes, reason) = read(service, &req).await?;
+    let plan = plan::settle(service, ctx, &wishes, reason).await?;
+    let begun = begin(service, ctx, plan).await?;
     // Of what was recorded, so that a repeated request gets the same answer.
-    let reached = reached.unwrap_or_else(|| *service.log.head().borrow());
-    answer.position = Some(service.position(reached));
+    let (state, reached) = if let Some(id) = begun.id {
+        let row = moved(service, id).await?;
+        let state = service.log.load::<Transfer>(id.0).await?.state;
+        (state, row.reached)
+    } else {
+        let state = State {
+            kept: begun.plan.kept,
+            ..State::default()
+        };
+        (state, *service.log.head().borrow())
+    };
     caught_up(service).await?;
-    if let Some(from) = hand_over.from {
-        answer.remaining = companies::count_of_owner(service.pool(), from).await?;
-    }
-    Ok(answer)
+    let (there, failed): (Vec<_>, Vec<_>) = state
+        .kept
+        .iter()
+        .partition(|kept| kept.reason == plan::THERE_ALREADY);
+    let remaining = match wishes.from {
+        Some(from) => companies::count_of_owner(service.pool(), from).await?,
+        None => 0,
+    };
+    Ok(TransferAccountsResponse {
+        transferred: state.moved as i64 + there.len() as i64,
+        failures: failed.into_iter().map(kept).collect(),
+        remaining,
+        position: Some(service.position(reached)),
+        transfer_id: begun.id.map_or_else(String::new, |id| id.to_string()),
+    })
 }
 
 /// What a hand-over would move, as far as the caller sees it.
@@ -115,11 +71,16 @@ pub(super) async fn preview(
 ) -> Result<PreviewTransferResponse, AppError> {
     caught_up(service).await?;
     let mut v = Violations::new();
-    let (accounts, from) =
-        read_which(service, ctx, &mut v, &req.account_ids, &req.from_owner_id).await?;
+    let (named, from) = read_which(service, &mut v, &req.account_ids, &req.from_owner_id).await?;
     v.finish()?;
     let scope = scope_with(service, ctx, from)?;
-    let accounts = Some(accounts).filter(|named| !named.is_empty());
+    let known = service.known_accounts(&named).await?;
+    // A merged record goes with its survivor.
+    let survivors = named.iter().map(|id| match known.get(id) {
+        Some(account) if account.is_visible(&scope, ctx.now) => account.id,
+        _ => *id,
+    });
+    let accounts = Some(survivors.collect()).filter(|_| !named.is_empty());
     let pool = service.pool();
     let luggage = open_tasks::luggage(pool, accounts, from, scope.owners(), ctx.now).await?;
     Ok(PreviewTransferResponse {
@@ -129,27 +90,13 @@ pub(super) async fn preview(
     })
 }
 
-/// Whose accounts the caller may hand over; the one who is named must be among them.
-fn scope_with(service: &Service, ctx: &Ctx, from: Option<StaffId>) -> Result<Scope, AppError> {
-    // The present directory, not that of the beginning of the call.
-    let scope = service.directory.snapshot().scope(&ctx.principal);
-    if from.is_some_and(|from| !scope.includes(from)) {
-        return Err(AppError::forbidden(
-            "OWNER_OUT_OF_REACH",
-            "only those accounts can be handed over that the caller sees",
-        ));
-    }
-    Ok(scope)
-}
-
 async fn read(
     service: &Service,
-    ctx: &Ctx,
     req: &TransferAccountsRequest,
-) -> Result<HandOver, AppError> {
+) -> Result<(Wishes, String), AppError> {
     let mut v = Violations::new();
-    let (accounts, from) =
-        read_which(service, ctx, &mut v, &req.account_ids, &req.from_owner_id).await?;
+    let (mut accounts, from) =
+        read_which(service, &mut v, &req.account_ids, &req.from_owner_id).await?;
     let named = v.id("to_owner_id", &req.to_owner_id);
     let to = owners::candidate(service, &mut v, "to_owner_id", named).await?;
     if to.is_some() && from == to {
@@ -157,18 +104,22 @@ async fn read(
     }
     let reason = v.required("reason", &req.reason, MAX_TEXT);
     let to = checked(v, to)?;
-    Ok(HandOver {
-        accounts,
+    if let (true, Some(from)) = (accounts.is_empty(), from) {
+        let owned = companies::of_owner(service.pool(), from, Order::Name, MOST as i64).await?;
+        accounts.extend(owned.into_iter().map(|(id, _)| id));
+    }
+    let wishes = Wishes {
         from,
-        to,
-        reason,
-    })
+        receivers: vec![to],
+        gifts: accounts.into_iter().map(|id| (id, to)).collect(),
+        ..Wishes::default()
+    };
+    Ok((wishes, reason))
 }
 
-/// The accounts that are named, each once, and who hands over.
+/// The accounts that are named, and who hands over.
 async fn read_which(
     service: &Service,
-    ctx: &Ctx,
     v: &mut Violations,
     account_ids: &[String],
     from_owner_id: &str,
@@ -182,7 +133,6 @@ async fn read_which(
             named.extend(id);
         }
     }
-    let accounts = survivors(service, ctx, named).await?;
     let from: Option<StaffId> = if account_ids.is_empty() {
         v.id("from_owner_id", from_owner_id)
     } else {
@@ -193,67 +143,5 @@ async fn read_which(
     {
         v.add("from_owner_id", "is not a member of staff");
     }
-    Ok((accounts, from))
-}
-
-/// A merged record goes with its survivor, each of which is there once.
-async fn survivors(
-    service: &Service,
-    ctx: &Ctx,
-    named: Vec<AccountId>,
-) -> Result<Vec<AccountId>, AppError> {
-    let mut known = service.known_accounts(&named).await?;
-    known.retain(|_, account| account.is_visible(ctx.sees(), ctx.now));
-    let survivors = named
-        .into_iter()
-        .map(|id| known.get(&id).map_or(id, |account| account.id));
-    let mut seen = HashSet::new();
-    Ok(survivors.filter(|id| seen.insert(*id)).collect())
-}
-
-/// What this very request has moved already, if it was sent before.
-async fn moved_before(
-    service: &Service,
-    context: &CommandContext,
-    hand_over: &HandOver,
-) -> Result<HashSet<AccountId>, AppError> {
-    let Some(request_id) = context.causation_id else {
-        return Ok(HashSet::new());
-    };
-    let moved = ownership::moved_by(service.pool(), request_id).await?;
-    let fits = moved.iter().all(|(account, to)| {
-        let named = hand_over.accounts.is_empty() || hand_over.accounts.contains(account);
-        named && *to == hand_over.to
-    });
-    if !fits {
-        return Err(AppError::RequestIdReused);
-    }
-    Ok(moved.into_iter().map(|(account, _)| account).collect())
-}
-
-/// The accounts that are named; else those moved before and then others of the owner.
-async fn chosen(
-    service: &Service,
-    hand_over: &HandOver,
-    moved: &HashSet<AccountId>,
-) -> Result<Vec<AccountId>, AppError> {
-    let (true, Some(from)) = (hand_over.accounts.is_empty(), hand_over.from) else {
-        return Ok(hand_over.accounts.clone());
-    };
-    let mut chosen: Vec<_> = moved.iter().copied().collect();
-    let room = MOST.saturating_sub(chosen.len()) as i64;
-    let others = companies::of_owner(service.pool(), from, room).await?;
-    chosen.extend(others.into_iter().filter(|id| !moved.contains(id)));
-    Ok(chosen)
-}
-
-pub(crate) fn failure(id: AccountId, description: &str, reason: &str) -> TransferFailure {
-    TransferFailure {
-        account_id: id.to_string(),
-        violation: Some(common::Violation {
-            field: "account_ids".to_owned(),
-            description: kit::in_words(description.to_owned(), reason),
-            reason: reason.to_owned(),
-        }),
-    }
+    Ok((named, from))
 }

@@ -2,6 +2,7 @@
 
 use accounts_domain::{
     account::Account,
+    catalogue::List,
     deal::{Changes, Command, Deal, Opening, Standing},
     pipeline::{self, Draft, Field, Pipeline, Published, Stage},
 };
@@ -12,6 +13,8 @@ use vocabulary::{AccountId, DealId, PipelineId};
 
 use super::words;
 use crate::{
+    accounts::extras,
+    catalogue::Known,
     owners,
     wire::{MAX_ID, MAX_NAME, MAX_TEXT, caught_up, checked},
 };
@@ -26,7 +29,7 @@ pub(super) async fn rules(service: &Service, id: PipelineId) -> Result<Published
 }
 
 /// The deal, if the caller sees its company. What is hidden is answered as what is not there.
-pub(super) async fn visible(
+pub(crate) async fn visible(
     service: &Service,
     ctx: &Ctx,
     id: DealId,
@@ -58,11 +61,12 @@ async fn execute(
 
 pub(super) async fn publish_pipeline(
     service: &Service,
+    known: &Known,
     ctx: &Ctx,
     req: pb::PublishPipelineRequest,
 ) -> Result<pb::PublishPipelineResponse, AppError> {
     let mut v = Violations::new();
-    let draft = draft(&mut v, req);
+    let draft = draft(&mut v, known, req);
     v.finish()?;
     let id = pipeline::id_of(&draft.name);
     let context = ctx.command();
@@ -84,7 +88,7 @@ pub(super) async fn publish_pipeline(
     })
 }
 
-fn draft(v: &mut Violations, req: pb::PublishPipelineRequest) -> Draft {
+fn draft(v: &mut Violations, known: &Known, req: pb::PublishPipelineRequest) -> Draft {
     let name = v.required_line("name", &req.name, MAX_NAME);
     let override_reason = v.optional("override_reason", &req.override_reason, MAX_TEXT);
     for (field, entries, most) in [
@@ -100,9 +104,19 @@ fn draft(v: &mut Violations, req: pb::PublishPipelineRequest) -> Draft {
             let text = format!("must have at most {MAX_FIELDS} entries");
             v.add(format!("stages[{n}].required"), text);
         }
+        let kinds = stage.required_documents.iter().enumerate();
+        let documents = kinds.filter_map(|(m, kind)| {
+            let field = format!("stages[{n}].required_documents[{m}]");
+            if kind.trim().is_empty() {
+                v.add(&field, "must not be empty");
+            }
+            extras::chosen(v, known, List::DocumentKind, &field, kind)
+        });
+        let documents = documents.collect();
         Stage {
             name: v.required_line(&format!("stages[{n}].name"), &stage.name, MAX_ID),
             required: stage.required,
+            documents,
         }
     });
     let stages = stages.collect();

@@ -68,7 +68,13 @@ pub(super) fn changes(
     })
 }
 
-pub(super) fn deal(row: DealRow, now: DateTime<Utc>) -> pb::Deal {
+/// Without the pipeline's own fields, which may be long: they are for who opens the deal.
+pub(super) fn in_a_list(mut row: DealRow, now: DateTime<Utc>) -> pb::Deal {
+    row.fields.clear();
+    deal(row, now)
+}
+
+pub(crate) fn deal(row: DealRow, now: DateTime<Utc>) -> pb::Deal {
     let suspended_until = row.suspended_until.filter(|until| *until > now);
     let standing = match row.standing {
         Standing::Open if suspended_until.is_some() => pb::DealStanding::Suspended,
@@ -136,7 +142,11 @@ pub(super) fn column(stage: String, column: Column, now: DateTime<Utc>) -> pb::B
         count: column.count,
         suspended: column.suspended,
         amounts: amounts.collect(),
-        deals: column.deals.into_iter().map(|row| deal(row, now)).collect(),
+        deals: column
+            .deals
+            .into_iter()
+            .map(|row| in_a_list(row, now))
+            .collect(),
     }
 }
 
@@ -145,6 +155,7 @@ pub(super) fn pipeline(row: PipelineRow) -> pb::Pipeline {
     let stages = published.stages.into_iter().map(|stage| pb::PipelineStage {
         name: stage.name,
         required: stage.required,
+        required_documents: stage.documents,
     });
     let fields = published.fields.into_iter().map(|field| pb::PipelineField {
         key: field.key,

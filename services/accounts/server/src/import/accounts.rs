@@ -1,26 +1,45 @@
-//! A directory of companies.
+//! A file of companies. A row means the company with its external id, telephone or address; each
+//! row of a named file has one fate for ever, and a company keeps the row it came from.
+
+mod seen;
 
 use std::collections::HashMap;
 
 use accounts_domain::{
     account::{Account, Command, Registration, Rejection},
     card::Card,
+    import_batch::{self, Batch, Fault, ImportBatch, Origin, Outcome, Row},
 };
-use api::accounts::{AccountRow, ImportAccountsRequest, ImportAccountsResponse};
+use api::accounts::{AccountRow, ImportAccountsRequest, ImportAccountsResponse, ImportFile};
 use chrono::{DateTime, SubsecRound, Utc};
 use es_postgres::ExecuteError;
 use kit::{AppError, Ctx, Service, Snapshot, Violations};
-use uuid::Uuid;
-use vocabulary::{AccountId, Email, PhoneNumber, Role, StaffId, normalise, parse_instant};
+use vocabulary::{
+    AccountId, Email, ImportId, PhoneNumber, Role, StaffId, normalise, parse_instant,
+};
 
-use super::{Fate, check_size, refusal, row_of};
+use super::{Fate, check_size, refusal};
 use crate::{
     accounts::{MAX_PLACE, extras, phone_or_email},
     catalogue::Known,
+    duplicates,
     owners::{self, NOT_AN_OWNER},
-    views::companies::{self, Holder},
+    views::imports,
     wire::{MAX_ID, MAX_NAME, MAX_TEXT, caught_up},
 };
+use seen::Seen;
+
+/// So often somebody else registers one of the same companies in the same moment, and no more.
+const ATTEMPTS: usize = 8;
+
+/// The file that rows are of.
+struct File {
+    id: ImportId,
+    name: String,
+}
+
+/// A row, and what can be registered by it or what is wrong with it.
+type Read = (i64, Result<Registration, Vec<Fault>>);
 
 pub(crate) async fn run(
     service: &Service,
@@ -29,75 +48,211 @@ pub(crate) async fn run(
     req: ImportAccountsRequest,
 ) -> Result<ImportAccountsResponse, AppError> {
     check_size(req.rows.len())?;
+    let file = req.file.as_ref().map(file).transpose()?;
+    let numbers: Vec<_> = req.rows.iter().map(|row| row.row).collect();
+    // Owners who were hired a moment ago are known, too.
     caught_up(service).await?;
     let directory = service.directory.snapshot();
-    let numbers: Vec<_> = req.rows.iter().map(|row| row.row).collect();
     let rows = req.rows.into_iter();
-    let read: Vec<_> = rows.map(|row| read(ctx, known, &directory, row)).collect();
-    let rows = unless_stopped(service, read).await?;
-    let mut fates = Vec::with_capacity(rows.len());
-    let mut commands = Vec::new();
-    let mut seen = Seen::load(service, &rows).await?;
-    for row in rows {
-        let fate = match row {
-            Ok(registration) => {
-                let fate = seen.fate(ctx, &registration);
-                if matches!(fate, Fate::Created(_)) {
-                    let id = registration.id.0;
-                    let command = Command::Register(registration);
-                    commands.push((fates.len(), (ctx.command(), id, command)));
-                }
-                fate
-            }
-            Err(fate) => fate,
-        };
-        fates.push(fate);
-    }
-    let mut reached = *service.log.head().borrow();
-    if !req.dry_run {
-        let (indexes, commands): (Vec<_>, Vec<_>) = commands.into_iter().unzip();
-        let outcomes = service.log.execute_many::<Account>(commands).await;
-        for (index, outcome) in indexes.into_iter().zip(outcomes) {
-            match outcome {
-                Ok(outcome) => reached = reached.max(outcome.position),
-                Err(error) => {
-                    if let Some(fate) = fates.get_mut(index) {
-                        *fate = after_refusal(fate, error)?;
-                    }
-                }
+    let read: Vec<_> = rows
+        .map(|row| (row.row, self::read(ctx, known, &directory, row)))
+        .collect();
+    let mut read = unless_stopped(service, read).await?;
+    let mut fates = HashMap::new();
+    if let Some(file) = &file {
+        fates = imports::rows_of(service.pool(), file.id, &numbers).await?;
+        read.retain(|(number, _)| !fates.contains_key(number));
+        for (number, row) in &mut read {
+            if let Ok(registration) = row {
+                let (import_id, row) = (file.id, *number);
+                registration.origin = Some(Origin { import_id, row });
             }
         }
     }
-    let results = numbers.into_iter().zip(fates);
+    let (new, reached) = if read.is_empty() {
+        (Vec::new(), *service.log.head().borrow())
+    } else {
+        take(service, ctx, file.as_ref(), &read, req.dry_run).await?
+    };
+    fates.extend(new.into_iter().map(|row| (row.row, row)));
+    let rows = numbers.iter().filter_map(|number| fates.get(number));
     Ok(ImportAccountsResponse {
-        results: results.map(|(row, fate)| fate.result(row)).collect(),
+        results: answered(service, ctx, rows.collect()).await?,
         position: Some(service.position(reached)),
     })
 }
 
-/// Somebody imported the same row in this moment: then it is a repetition.
-fn after_refusal(fate: &Fate, error: ExecuteError<Rejection>) -> Result<Fate, AppError> {
-    match (fate, error) {
-        (Fate::Created(id), ExecuteError::Rejected(Rejection::Exists)) => Ok(Fate::Repeated(*id)),
-        (_, error) => refusal(error, "external_id"),
+fn file(file: &ImportFile) -> Result<File, AppError> {
+    let mut v = Violations::new();
+    let (digest, name) = v.within("file", |v| {
+        let digest = v.required_line("digest", &file.digest, MAX_ID + MAX_ID);
+        (digest, v.required_line("name", &file.name, MAX_NAME))
+    });
+    v.finish()?;
+    Ok(File {
+        id: ImportId::of_external(&digest.to_lowercase()),
+        name,
+    })
+}
+
+/// Decides and registers rows that have no fate yet, and how far the log has come by it.
+async fn take(
+    service: &Service,
+    ctx: &Ctx,
+    file: Option<&File>,
+    read: &[Read],
+    dry_run: bool,
+) -> Result<(Vec<Row>, i64), AppError> {
+    for _ in 0..ATTEMPTS {
+        caught_up(service).await?;
+        let mut seen = Seen::load(service, file.map(|file| file.id), read).await?;
+        let mut rows: Vec<_> = read
+            .iter()
+            .map(|(number, row)| match row {
+                Ok(registration) => seen.fate(*number, registration),
+                Err(faults) => rejected(*number, faults.clone()),
+            })
+            .collect();
+        if dry_run {
+            return Ok((rows, *service.log.head().borrow()));
+        }
+        let (overtaken, reached) = register(service, ctx, &seen, read, &mut rows).await?;
+        let Some(file) = file else {
+            return Ok((rows, reached));
+        };
+        // Whose each company is, the next look tells.
+        if !overtaken {
+            return record(service, ctx, file, rows).await;
+        }
     }
+    Err(AppError::Unavailable(
+        "an import was overtaken again and again".to_owned(),
+    ))
+}
+
+/// Registers what rows bring; true: somebody registered one of these companies in this moment.
+async fn register(
+    service: &Service,
+    ctx: &Ctx,
+    seen: &Seen,
+    read: &[Read],
+    rows: &mut [Row],
+) -> Result<(bool, i64), AppError> {
+    let mut commands = Vec::new();
+    for (index, row) in rows.iter().enumerate() {
+        if let (Outcome::Created, Some((_, Ok(new)))) = (row.outcome, read.get(index))
+            && !seen.has_made(new.id)
+        {
+            let command = Command::Register(new.clone());
+            commands.push((index, (ctx.command(), new.id.0, command)));
+        }
+    }
+    let (indexes, commands): (Vec<_>, Vec<_>) = commands.into_iter().unzip();
+    let outcomes = service.log.execute_many::<Account>(commands).await;
+    let (mut overtaken, mut reached) = (false, *service.log.head().borrow());
+    for (index, outcome) in indexes.into_iter().zip(outcomes) {
+        let Some(row) = rows.get_mut(index) else {
+            continue;
+        };
+        match outcome {
+            Ok(outcome) => reached = reached.max(outcome.position),
+            Err(ExecuteError::Rejected(Rejection::Exists)) => {
+                overtaken = true;
+                row.outcome = Outcome::Repeated;
+            }
+            Err(error) => {
+                let faults = match refusal(error, "external_id")? {
+                    Fate::Rejected(faults) => faults,
+                    Fate::Created(_) | Fate::Repeated(_) => Vec::new(),
+                };
+                *row = rejected(row.row, faults);
+            }
+        }
+    }
+    Ok((overtaken, reached))
+}
+
+async fn record(
+    service: &Service,
+    ctx: &Ctx,
+    file: &File,
+    rows: Vec<Row>,
+) -> Result<(Vec<Row>, i64), AppError> {
+    let first = rows.first().map_or(0, |row| row.row);
+    let batch = Batch {
+        import_id: file.id,
+        file: file.name.clone(),
+        rows,
+    };
+    let (id, command) = (
+        import_batch::id(file.id, first),
+        import_batch::Command::Record(batch),
+    );
+    let (log, context) = (&service.log, ctx.command());
+    let outcome = log.execute::<ImportBatch>(&context, id, command).await?;
+    // Somebody who imported the same rows in this moment may have been first.
+    let rows = outcome.state.recorded.map(|batch| batch.rows);
+    Ok((rows.unwrap_or_default(), outcome.position))
+}
+
+fn rejected(row: i64, faults: Vec<Fault>) -> Row {
+    Row {
+        row,
+        outcome: Outcome::Rejected,
+        account_id: None,
+        owner_id: None,
+        faults,
+    }
+}
+
+/// Rows as the caller may know them.
+async fn answered(
+    service: &Service,
+    ctx: &Ctx,
+    rows: Vec<&Row>,
+) -> Result<Vec<api::common::RowResult>, AppError> {
+    let ids: Vec<_> = rows.iter().filter_map(|row| row.account_id).collect();
+    let accounts = service.directory.accounts(&ids).await?;
+    let owners: Vec<_> = rows.iter().filter_map(|row| row.owner_id).collect();
+    let names = duplicates::short_names(service, &owners).await?;
+    let told = service.node.config.prospects.show_owners;
+    let results = rows.into_iter().map(|row| {
+        let account = row.account_id.and_then(|id| accounts.get(&id));
+        // One that is not known is brought by these rows.
+        let seen = account.is_none_or(|account| account.is_visible(ctx.sees(), ctx.now));
+        // What the caller brings is the caller's to know, whoever gets it.
+        let told_which = seen || row.outcome == Outcome::Created;
+        let owner = row.owner_id.filter(|_| seen || told);
+        super::result(
+            row,
+            row.account_id.filter(|_| told_which),
+            owner.and_then(|owner| names.get(&owner)),
+        )
+    });
+    Ok(results.collect())
 }
 
 /// The rows that can be taken. Telephones and addresses of all of them are looked up at once.
 async fn unless_stopped(
     service: &Service,
-    rows: Vec<(Violations, Registration)>,
-) -> Result<Vec<Result<Registration, Fate>>, AppError> {
-    let cards = || rows.iter().map(|(_, registration)| &registration.card);
+    rows: Vec<(i64, (Violations, Registration))>,
+) -> Result<Vec<Read>, AppError> {
+    let cards = || rows.iter().map(|(_, (_, registration))| &registration.card);
     let (phones, emails) = (
         cards().flat_map(|c| &c.phones),
         cards().flat_map(|c| &c.emails),
     );
     let stopped = service.stopped(phones, emails).await?;
-    let rows = rows.into_iter().map(|(mut v, registration)| {
+    let rows = rows.into_iter().map(|(number, (mut v, registration))| {
         stopped.phones(&mut v, "phone", &registration.card.phones);
         stopped.emails(&mut v, "email", &registration.card.emails);
-        row_of(v, Some(registration))
+        let faults = v.into_inner();
+        let row = if faults.is_empty() {
+            Ok(registration)
+        } else {
+            Err(faults.into_iter().map(Fault::from).collect())
+        };
+        (number, row)
     });
     Ok(rows.collect())
 }
@@ -121,6 +276,7 @@ fn read(
         owner: owner.map(|id| owners::owner_in(directory, id, registered_at)),
         registered_at,
         status: known.state.first_status().map(|entry| entry.key.clone()),
+        origin: None,
     };
     (v, registration)
 }
@@ -180,7 +336,7 @@ fn owner(
     let id = StaffId::of_external(&external_id);
     if !directory.staff(id).is_some_and(owners::can_own) {
         v.add("owner", NOT_AN_OWNER);
-    } else if !directory.scope(&ctx.principal).includes(id) {
+    } else if !ctx.sees_by(directory).includes(id) {
         v.add("owner", "must be somebody whose accounts the importer sees");
     }
     Some(id)
@@ -197,61 +353,4 @@ pub(super) fn past(v: &mut Violations, column: &str, text: &str, ctx: &Ctx) -> D
         None => v.add(column, "must be a date or an RFC 3339 instant"),
     }
     ctx.now
-}
-
-/// What is there already: in the base and further up in the file.
-struct Seen {
-    /// By the id that follows from the external id: the account that the row means.
-    rows: HashMap<AccountId, Option<Uuid>>,
-    phones: HashMap<String, Holder>,
-}
-
-impl Seen {
-    async fn load(
-        service: &Service,
-        rows: &[Result<Registration, Fate>],
-    ) -> Result<Self, AppError> {
-        let rows = || rows.iter().filter_map(|row| row.as_ref().ok());
-        let ids: Vec<_> = rows().map(|row| row.id).collect();
-        let phones: Vec<_> = rows().flat_map(|row| row.card.phones.clone()).collect();
-        let known = service.directory.accounts(&ids).await?;
-        let mut phones = companies::holders(service.pool(), &phones).await?;
-        // A merged record answers with its survivor.
-        let ids: Vec<_> = phones.values().map(|holder| holder.account_id).collect();
-        let survivors = service.directory.accounts(&ids).await?;
-        for holder in phones.values_mut() {
-            if let Some(account) = survivors.get(&holder.account_id) {
-                *holder = Holder {
-                    account_id: account.id,
-                    owner_id: account.owner_id,
-                };
-            }
-        }
-        let rows = known.into_iter();
-        Ok(Self {
-            rows: rows.map(|(id, account)| (id, Some(account.id.0))).collect(),
-            phones,
-        })
-    }
-
-    fn fate(&mut self, ctx: &Ctx, row: &Registration) -> Fate {
-        if let Some(account) = self.rows.get(&row.id) {
-            return account.map_or(Fate::Matched(None), Fate::Repeated);
-        }
-        let phones = row.card.phones.iter().map(PhoneNumber::as_str);
-        if let Some(holder) = phones.clone().find_map(|phone| self.phones.get(phone)) {
-            let visible = ctx.sees().includes_owner(holder.owner_id);
-            let account = visible.then_some(holder.account_id.0);
-            self.rows.insert(row.id, account);
-            return Fate::Matched(account);
-        }
-        let holder = Holder {
-            account_id: row.id,
-            owner_id: row.owner.map(|owner| owner.id),
-        };
-        self.phones
-            .extend(phones.map(|phone| (phone.to_owned(), holder)));
-        self.rows.insert(row.id, Some(row.id.0));
-        Fate::Created(row.id.0)
-    }
 }

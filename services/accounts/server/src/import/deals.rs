@@ -17,7 +17,7 @@ use super::{
     accounts::past,
     check_size,
     orders::{amount, owner_then},
-    refusal, row_of,
+    refusal, rejected, row_of,
 };
 use crate::{
     accounts::MAX_PLACE,
@@ -62,15 +62,16 @@ pub(crate) async fn run(
                 Some(account_id) if *account_id == opening.account_id => Fate::Repeated(id.0),
                 Some(_) => taken(),
                 None => {
-                    seen.insert(id, opening.account_id);
+                    let account_id = opening.account_id;
                     let command = Command::Open(Box::new(opening));
                     // The same decision as the log will make: a dry run says what would happen.
                     match Deal::decide(&None, command.clone()) {
                         Ok(_) => {
+                            seen.insert(id, account_id);
                             commands.push((fates.len(), (ctx.command(), id.0, command)));
                             Fate::Created(id.0)
                         }
-                        Err(rejection) => refused(&rejection),
+                        Err(rejection) => rejected(&rejection),
                     }
                 }
             },
@@ -109,18 +110,6 @@ fn taken() -> Fate {
         "is used for another account",
         Rejection::ExternalIdTaken.reason(),
     )
-}
-
-/// Everything that the gate misses, under one reason.
-fn refused(rejection: &Rejection) -> Fate {
-    let violations = rejection.violations();
-    if violations.is_empty() {
-        return Fate::refused("", rejection.to_string(), rejection.reason());
-    }
-    let faults = violations
-        .into_iter()
-        .map(|fault| super::fault(fault.field, fault.description, rejection.reason()));
-    Fate::Rejected(faults.collect())
 }
 
 async fn visible_accounts(

@@ -3,14 +3,17 @@
 
 pub(crate) mod accounts;
 pub(crate) mod deals;
+pub(crate) mod facts;
 pub(crate) mod orders;
 pub(crate) mod staff;
 
+use accounts_domain::import_batch::{self, Fault};
 use api::common::{self, RowResult, row_result::Outcome};
-use es::{Rejection, Violation};
+use es::Rejection;
 use es_postgres::{ExecuteError, LogError};
 use kit::{AppError, Violations};
 use uuid::Uuid;
+use vocabulary::AccountId;
 
 /// As many rows as a request may bring.
 const MOST: usize = 1_000;
@@ -19,17 +22,14 @@ const MOST: usize = 1_000;
 #[derive(Debug, Clone, PartialEq)]
 enum Fate {
     Created(Uuid),
-    /// `None`: there is one, but the caller does not see it.
-    Matched(Option<Uuid>),
     Repeated(Uuid),
-    Rejected(Vec<common::Violation>),
+    Rejected(Vec<Fault>),
 }
 
 impl Fate {
     fn result(self, row: i64) -> RowResult {
         let (outcome, id, violations) = match self {
             Self::Created(id) => (Outcome::Created, Some(id), Vec::new()),
-            Self::Matched(id) => (Outcome::Matched, id, Vec::new()),
             Self::Repeated(id) => (Outcome::Repeated, Some(id), Vec::new()),
             Self::Rejected(violations) => (Outcome::Rejected, None, violations),
         };
@@ -37,15 +37,9 @@ impl Fate {
             row,
             outcome: outcome.into(),
             id: id.map_or_else(String::new, |id| id.to_string()),
-            violations,
+            violations: violations.iter().map(worded).collect(),
+            owner: String::new(),
         }
-    }
-
-    fn rejected(violations: Vec<Violation>) -> Self {
-        let faults = violations
-            .into_iter()
-            .map(|violation| fault(violation.field, violation.description, violation.reason));
-        Self::Rejected(faults.collect())
     }
 
     fn refused(field: &str, description: impl Into<String>, reason: &str) -> Self {
@@ -53,11 +47,37 @@ impl Fate {
     }
 }
 
-fn fault(field: String, description: String, reason: &str) -> common::Violation {
-    common::Violation {
+/// What became of a row of a file of companies.
+fn result(row: &import_batch::Row, id: Option<AccountId>, owner: Option<&String>) -> RowResult {
+    let outcome = match row.outcome {
+        import_batch::Outcome::Created => Outcome::Created,
+        import_batch::Outcome::Matched => Outcome::Matched,
+        import_batch::Outcome::Repeated => Outcome::Repeated,
+        import_batch::Outcome::Rejected => Outcome::Rejected,
+    };
+    RowResult {
+        row: row.row,
+        outcome: outcome.into(),
+        id: id.map_or_else(String::new, |id| id.to_string()),
+        violations: row.faults.iter().map(worded).collect(),
+        owner: owner.cloned().unwrap_or_default(),
+    }
+}
+
+fn fault(field: String, description: String, reason: &str) -> Fault {
+    Fault {
         field,
-        description: kit::in_words(description, reason),
+        description,
         reason: reason.to_owned(),
+    }
+}
+
+/// In the language of the caller.
+fn worded(fault: &Fault) -> common::Violation {
+    common::Violation {
+        field: fault.field.clone(),
+        description: kit::in_words(fault.description.clone(), &fault.reason),
+        reason: fault.reason.clone(),
     }
 }
 
@@ -65,7 +85,9 @@ fn fault(field: String, description: String, reason: &str) -> common::Violation 
 fn row_of<T>(v: Violations, row: Option<T>) -> Result<T, Fate> {
     match (v.into_inner(), row) {
         (faults, Some(row)) if faults.is_empty() => Ok(row),
-        (faults, _) => Err(Fate::rejected(faults)),
+        (faults, _) => Err(Fate::Rejected(
+            faults.into_iter().map(Fault::from).collect(),
+        )),
     }
 }
 
@@ -77,12 +99,22 @@ fn check_size(rows: usize) -> Result<(), AppError> {
     Ok(())
 }
 
+/// With every field at fault, under one reason.
+fn rejected(rejection: &impl Rejection) -> Fate {
+    let violations = rejection.violations();
+    if violations.is_empty() {
+        return Fate::refused("", rejection.to_string(), rejection.reason());
+    }
+    let faults = violations
+        .into_iter()
+        .map(|violation| fault(violation.field, violation.description, rejection.reason()));
+    Fate::Rejected(faults.collect())
+}
+
 /// The fate of a row whose command was refused: its own fault, or a reason to stop.
 fn refusal<R: Rejection>(error: ExecuteError<R>, taken: &str) -> Result<Fate, AppError> {
     match error {
-        ExecuteError::Rejected(rejection) => {
-            Ok(Fate::refused("", rejection.to_string(), rejection.reason()))
-        }
+        ExecuteError::Rejected(rejection) => Ok(rejected(&rejection)),
         ExecuteError::Taken { .. } => Ok(Fate::refused(taken, "is used already", "TAKEN")),
         ExecuteError::Log(LogError::Erased { .. }) => {
             Ok(Fate::refused(taken, "was erased", "SUBJECT_ERASED"))

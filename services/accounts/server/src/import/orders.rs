@@ -2,15 +2,22 @@
 
 use std::collections::HashMap;
 
-use accounts_domain::account::{Account, Command, Order};
+use accounts_domain::account::{Account, Command, Order, Rejection, Taken};
 use api::accounts::{ImportOrdersRequest, ImportOrdersResponse, OrderRow};
+use es_postgres::ExecuteError;
 use kit::{AccountEntry, AppError, Ctx, Service, Snapshot, Violations};
 use vocabulary::{AccountId, Money, OrderId, StaffId, normalise};
 
-use super::{Fate, accounts::past, check_size, refusal, row_of};
+use super::{
+    Fate,
+    accounts::past,
+    check_size,
+    facts::{New, try_out, write},
+    refusal, row_of,
+};
 use crate::{
     owners,
-    views::companies,
+    views::orders,
     wire::{MAX_ID, caught_up},
 };
 
@@ -37,53 +44,52 @@ pub(crate) async fn run(
         .iter()
         .filter_map(|row| Some(row.as_ref().ok()?.order.id))
         .collect();
-    let seen = companies::accounts_of_orders(service.pool(), &orders).await?;
-    let mut seen = service.directory.answering(seen).await?;
+    let seen = orders::accounts_of(service.pool(), &orders).await?;
+    let seen = service.directory.answering(seen).await?;
 
     let mut fates = Vec::with_capacity(rows.len());
-    let mut commands = Vec::new();
+    let mut new = Vec::new();
     for row in rows {
         let fate = match row {
-            Ok(Row { account_id, order }) => match seen.insert(order.id, account_id) {
-                Some(known) if known == account_id => Fate::Repeated(order.id.0),
-                Some(known) => {
-                    seen.insert(order.id, known);
-                    Fate::refused("external_id", "is used for another account", "ORDER_TAKEN")
-                }
+            Ok(Row { account_id, order }) => match seen.get(&order.id) {
+                Some(known) if *known == account_id => Fate::Repeated(order.id.0),
+                Some(_) => taken(),
                 None => {
-                    let fate = Fate::Created(order.id.0);
-                    let command = Command::RegisterOrder(order);
-                    commands.push((fates.len(), (ctx.command(), account_id.0, command)));
-                    fate
+                    let id = order.id.0;
+                    new.push(New {
+                        index: fates.len(),
+                        id,
+                        stream: account_id.0,
+                        command: Command::RegisterOrder(order),
+                    });
+                    Fate::Created(id)
                 }
             },
             Err(fate) => fate,
         };
         fates.push(fate);
     }
-    let mut reached = *service.log.head().borrow();
-    if !req.dry_run {
-        let (indexes, commands): (Vec<_>, Vec<_>) = commands.into_iter().unzip();
-        let outcomes = service.log.execute_many::<Account>(commands).await;
-        for (index, outcome) in indexes.into_iter().zip(outcomes) {
-            let Some(fate) = fates.get_mut(index) else {
-                continue;
-            };
-            match (outcome, &*fate) {
-                // Somebody imported the same row in this moment.
-                (Ok(outcome), Fate::Created(id)) if outcome.events.is_empty() => {
-                    *fate = Fate::Repeated(*id);
-                }
-                (Ok(outcome), _) => reached = reached.max(outcome.position),
-                (Err(error), _) => *fate = refusal(error, "external_id")?,
-            }
-        }
-    }
+    let reached = if req.dry_run {
+        try_out::<Account>(service, new, &mut fates, taken).await?
+    } else {
+        write::<Account>(service, ctx, new, &mut fates, refused).await?
+    };
     let results = req.rows.iter().zip(fates);
     Ok(ImportOrdersResponse {
         results: results.map(|(row, fate)| fate.result(row.row)).collect(),
         position: Some(service.position(reached)),
     })
+}
+
+fn taken() -> Fate {
+    Fate::refused("external_id", "is used for another account", "ORDER_TAKEN")
+}
+
+fn refused(error: ExecuteError<Rejection>) -> Result<Fate, AppError> {
+    match error {
+        ExecuteError::Taken { .. } => Ok(taken()),
+        error => refusal(error, "external_id"),
+    }
 }
 
 async fn visible_accounts(
@@ -129,7 +135,9 @@ fn read(
             external_id: Some(external_id),
             amount,
             ordered_at,
+            taken: Taken::Import,
             owner: owner.map(|id| owners::owner_in(directory, id, ordered_at)),
+            now: false,
         },
     });
     row_of(v, row)
@@ -153,7 +161,7 @@ pub(super) fn owner_then(
     let id = StaffId::of_external(external_id);
     if directory.staff(id).is_none() {
         v.add("owner", "is not a member of staff");
-    } else if !directory.scope(&ctx.principal).includes(id) {
+    } else if !ctx.sees_by(directory).includes(id) {
         v.add("owner", "must be somebody whose accounts the importer sees");
     }
     id

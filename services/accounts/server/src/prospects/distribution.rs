@@ -17,8 +17,8 @@ use vocabulary::{AccountId, ProspectListId, StaffId};
 
 use super::lists;
 use crate::{
-    accounts::transfer::failure,
     owners,
+    transfers::failure,
     views::{
         companies,
         prospect_lists::{self, Wanted},
@@ -198,6 +198,7 @@ async fn candidates(
         let skipped = match directory.staff(*id) {
             Some(entry) if entry.dismissed => "STAFF_DISMISSED",
             Some(entry) if !owners::can_own(entry) => "NOT_A_SELLER",
+            Some(_) if directory.absences().is_away(*id, ctx.now) => "STAFF_AWAY",
             _ if seat.capacity.is_some_and(|capacity| seat.load >= capacity) => "HAS_ENOUGH",
             _ => "",
         };
@@ -253,11 +254,14 @@ type Given = (HashMap<StaffId, i64>, Vec<TransferFailure>, i64);
 /// given already is not given again.
 async fn carry_out(service: &Service, ctx: &Ctx, planned: &Planned) -> Result<Given, AppError> {
     let context = ctx.command();
-    let gifts: Vec<(AccountId, StaffId)> = planned
+    let directory = service.directory.snapshot();
+    // Somebody may have been dismissed since it was planned.
+    let can_own = |id| directory.staff(id).is_some_and(owners::can_own);
+    let (gifts, nobodys): (Vec<(AccountId, StaffId)>, Vec<_>) = planned
         .shares
         .iter()
         .flat_map(|share| share.account_ids.iter().map(|id| (*id, share.staff_id)))
-        .collect();
+        .partition(|(_, staff_id)| can_own(*staff_id));
     let commands = gifts.iter().map(|(id, staff_id)| {
         let command = Command::AssignOwner {
             to: owners::owner_at(service, *staff_id, ctx.now),
@@ -270,7 +274,10 @@ async fn carry_out(service: &Service, ctx: &Ctx, planned: &Planned) -> Result<Gi
         .execute_many::<Account>(commands.collect())
         .await;
     let mut given = HashMap::new();
-    let mut failures = Vec::new();
+    let mut failures: Vec<_> = nobodys
+        .into_iter()
+        .map(|(id, _)| failure(id, owners::NOT_AN_OWNER, "NOT_A_SELLER"))
+        .collect();
     let mut reached = 0;
     for ((id, staff_id), outcome) in gifts.into_iter().zip(outcomes) {
         match outcome {

@@ -186,17 +186,19 @@ fn callers(v: &mut Violations, ctx: &Ctx, named: &ListCallers) -> Callers {
 
 /// Managers know the lists that they call, the others all.
 fn may_know(ctx: &Ctx, callers: &Callers) -> bool {
-    if ctx.role() != Role::Manager || (callers.staff_ids.is_empty() && callers.group_ids.is_empty())
-    {
-        return true;
-    }
-    let (me, directory) = (ctx.staff_id(), ctx.directory());
-    let group = directory.staff(me).and_then(|entry| entry.group_id);
+    let directory = ctx.directory();
     let in_group = |group| {
         let mut groups = callers.group_ids.iter();
         groups.any(|named| directory.subtree(*named).contains(&group))
     };
-    callers.staff_ids.contains(&me) || group.is_some_and(in_group)
+    let is_caller = |id| {
+        let group = directory.staff(id).and_then(|entry| entry.group_id);
+        callers.staff_ids.contains(&id) || group.is_some_and(in_group)
+    };
+    (callers.staff_ids.is_empty() && callers.group_ids.is_empty())
+        || ctx
+            .acts_as()
+            .any(|(id, role)| role != Role::Manager || is_caller(id))
 }
 
 /// An open list that the caller may call.

@@ -28,6 +28,12 @@ pub(super) async fn run(
     let mut v = Violations::new();
     let list_id = v.id("list_id", &req.list_id);
     let list_id = checked(v, list_id)?;
+    if ctx.directory().absences().is_away(ctx.staff_id(), ctx.now) {
+        return Err(AppError::precondition(
+            "STAFF_AWAY",
+            "who is away is given no prospects",
+        ));
+    }
     caught_up(service).await?;
     let list = lists::callable(service, ctx, list_id).await?;
     let mut taken: Vec<Uuid> = Vec::new();
@@ -43,14 +49,14 @@ pub(super) async fn run(
             // A request that took the last one, and whose answer was lost, is answered again.
             let repeated = claims::grant(service, ctx, AccountId(Uuid::nil())).await;
             return match repeated {
-                Ok(outcome) => answer(service, &outcome).await,
+                Ok(outcome) => answer(service, ctx, &outcome).await,
                 Err(Refusal::Rejected(Rejection::Unknown)) => Ok(NextProspectResponse::default()),
                 Err(refusal) => Err(refusal.worded(ctx)),
             };
         }
         for id in candidates {
             match claims::grant(service, ctx, id).await {
-                Ok(outcome) => return answer(service, &outcome).await,
+                Ok(outcome) => return answer(service, ctx, &outcome).await,
                 // Somebody was faster.
                 Err(Refusal::Rejected(_) | Refusal::PhoneClaimed { .. }) => taken.push(id.0),
                 Err(refusal) => return Err(refusal.worded(ctx)),
@@ -61,11 +67,17 @@ pub(super) async fn run(
 
 async fn answer(
     service: &Service,
+    ctx: &Ctx,
     outcome: &Outcome<Account>,
 ) -> Result<NextProspectResponse, AppError> {
     // The card as it is once it is claimed, also to whoever asks again.
     caught_up(service).await?;
-    let company = companies::find(service.pool(), AccountId(outcome.id)).await?;
+    let id = AccountId(outcome.id);
+    // Who asks again may have lost it since.
+    let company = match service.seen_account(ctx, id).await? {
+        Some(_) => companies::find(service.pool(), id).await?,
+        None => None,
+    };
     Ok(NextProspectResponse {
         account: company.map(|company| wire::account(company, Vec::new())),
         until: until(outcome),

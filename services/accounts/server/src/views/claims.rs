@@ -13,6 +13,7 @@ pub(crate) struct Claims;
 impl Projection for Claims {
     const NAME: &'static str = "claims";
     const SOURCES: &'static [&'static str] = &["accounts"];
+    const PERSONAL: bool = false;
     const BY_STREAM: bool = true;
     const SCHEMA: &'static str = "
         create table if not exists claims (

@@ -1,37 +1,24 @@
-//! Companies as lists and cards show them, and their orders.
+//! Companies as lists and cards show them.
 
 mod extras;
+mod hand_over;
 mod row;
 mod search;
 
 use std::collections::{HashMap, HashSet};
 
 use accounts_domain::account::{Account, Event};
-use chrono::{DateTime, Utc};
 use es::{Aggregate, Recorded};
 use es_postgres::projection::{ApplyError, Projection};
-use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgPool, types::Json};
 use uuid::Uuid;
-use vocabulary::{AccountId, OrderId, PhoneNumber, StaffId};
+use vocabulary::{AccountId, ImportId, PhoneNumber, StaffId};
 
+pub(crate) use hand_over::{Order, of_owner};
 pub(crate) use row::Company;
-pub(crate) use search::{Filter, PageKey, Wanted, count, page};
+pub(crate) use search::{Filter, PageKey, Wanted, count, ids, of_ids, page};
 
 pub(crate) struct Companies;
-
-/// An order as its table holds it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct OrderRow {
-    pub(crate) order_id: Uuid,
-    pub(crate) account_id: Uuid,
-    pub(crate) external_id: Option<String>,
-    pub(crate) minor_units: i64,
-    pub(crate) currency: String,
-    pub(crate) ordered_at: DateTime<Utc>,
-    pub(crate) owner_id: Option<Uuid>,
-    pub(crate) cancelled: bool,
-}
 
 impl Projection for Companies {
     const NAME: &'static str = "companies";
@@ -69,7 +56,25 @@ impl Projection for Companies {
             add column if not exists erased boolean not null default false,
             add column if not exists status text,
             add column if not exists extras jsonb not null default '{}',
-            add column if not exists merged_into uuid;
+            add column if not exists merged_into uuid,
+            add column if not exists import_id uuid,
+            add column if not exists import_row bigint,
+            add column if not exists words text,
+            add column if not exists texts text,
+            add column if not exists address_words text,
+            add column if not exists project_words text,
+            add column if not exists forms tsvector;
+        update companies
+            set words = concat_ws(' ', name_folded, kind_folded, city_folded, region_folded,
+                                  lower(address), lower(industry), lower(project)),
+                texts = concat_ws(' ', kind_folded, city_folded, region_folded,
+                                  lower(address), lower(industry), lower(project)),
+                address_words = lower(address), project_words = lower(project)
+            where words is null;
+        update companies set forms = to_tsvector('russian', texts) where forms is null;
+        create index if not exists companies_by_forms on companies using gin (forms);
+        create index if not exists companies_of_import on companies (import_id)
+            where import_id is not null;
         create index if not exists companies_in_pool on companies (registered_at, account_id)
             where owner_id is null and not client;
         create index if not exists companies_by_name on companies (name_sort, account_id);
@@ -84,8 +89,9 @@ impl Projection for Companies {
         do $$
         begin
             if exists (select from pg_extension where extname = 'pg_trgm') then
-                create index if not exists companies_by_part_of_name
-                    on companies using gin (name_folded public.gin_trgm_ops);
+                create index if not exists companies_by_words
+                    on companies using gin (words public.gin_trgm_ops);
+                drop index if exists companies_by_part_of_name;
                 create index if not exists companies_by_part_of_phone
                     on companies using gin (phone_digits public.gin_trgm_ops);
             end if;
@@ -106,17 +112,6 @@ impl Projection for Companies {
         insert into emails
             select distinct lower(given), account_id from companies c, unnest(c.emails) as given
             where not exists (select from emails);
-        create table if not exists orders (
-            order_id uuid primary key,
-            account_id uuid not null,
-            external_id text,
-            minor_units bigint not null,
-            currency text not null,
-            ordered_at timestamptz not null,
-            owner_id uuid,
-            cancelled boolean not null
-        );
-        create index if not exists orders_of_company on orders (account_id, ordered_at);
     ";
 
     /// Reads the rows of the batch once, changes them here and writes them back once: a directory
@@ -134,42 +129,36 @@ impl Projection for Companies {
             .collect();
         let mut companies = load_in_tx(tx, &events).await?;
         let stored: Vec<_> = companies.keys().copied().collect();
-        let mut orders: Vec<OrderRow> = Vec::new();
-        let mut cancelled = Vec::new();
         let mut rephoned = HashSet::new();
+        let mut rewritten = HashSet::new();
         for recorded in events {
             let id = recorded.stream.id;
             let event = recorded.decode::<Account>()?;
             match &event {
-                Event::OrderRegistered(order) => orders.push(OrderRow {
-                    order_id: order.order_id.0,
-                    account_id: id,
-                    external_id: order.external_id.clone(),
-                    minor_units: order.amount.minor_units,
-                    currency: order.amount.currency.clone(),
-                    ordered_at: order.ordered_at,
-                    owner_id: order.owner_id.map(|owner| owner.0),
-                    cancelled: false,
-                }),
-                Event::OrderCancelled(order) => cancelled.push(order.order_id.0),
                 Event::ProspectRegistered(_)
                 | Event::DetailsChanged(_)
                 | Event::CardSealedAnew(_)
                 | Event::Erased(_) => {
                     rephoned.insert(id);
+                    rewritten.insert(id);
                 }
                 Event::StatusChanged(_)
                 | Event::OwnerAssigned(_)
                 | Event::OwnershipTransferred(_)
                 | Event::ReturnedToPool(_)
                 | Event::ConvertedToClient(_)
+                | Event::Merged(_)
+                | Event::Unmerged(_) => {
+                    rewritten.insert(id);
+                }
+                // Of these the row has nothing but its version.
+                Event::OrderRegistered(_)
+                | Event::OrderCancelled(_)
                 | Event::ClaimGranted(_)
                 | Event::ClaimRenewed(_)
                 | Event::ClaimNumbersChanged(_)
                 | Event::ClaimReleased(_)
-                | Event::ClaimExpired(_)
-                | Event::Merged(_)
-                | Event::Unmerged(_) => {}
+                | Event::ClaimExpired(_) => {}
             }
             companies
                 .entry(id)
@@ -178,8 +167,11 @@ impl Projection for Companies {
         }
         save_phones_in_tx(tx, &stored, &rephoned, &companies).await?;
         save_emails_in_tx(tx, &stored, &rephoned, &companies).await?;
-        save_in_tx(tx, stored, companies.into_values().collect()).await?;
-        save_orders_in_tx(tx, orders, cancelled).await
+        let (changed, counted): (Vec<_>, Vec<_>) = companies
+            .into_values()
+            .partition(|company| rewritten.contains(&company.account_id));
+        save_versions_in_tx(tx, &counted).await?;
+        save_in_tx(tx, stored, changed).await
     }
 }
 
@@ -199,6 +191,30 @@ async fn load_in_tx(
         .collect())
 }
 
+/// No index has the version: this changes one page where a row that is put in anew changes a dozen.
+async fn save_versions_in_tx(
+    tx: &mut PgConnection,
+    companies: &[Company],
+) -> Result<(), sqlx::Error> {
+    if companies.is_empty() {
+        return Ok(());
+    }
+    let (ids, versions): (Vec<_>, Vec<_>) = companies
+        .iter()
+        .map(|company| (company.account_id, company.version))
+        .unzip();
+    sqlx::query(
+        "update companies c set version = n.version
+         from unnest($1::uuid[], $2::bigint[]) as n (account_id, version)
+         where c.account_id = n.account_id",
+    )
+    .bind(ids)
+    .bind(versions)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
 /// Takes out the rows that were there and puts in all of them as they are now.
 async fn save_in_tx(
     tx: &mut PgConnection,
@@ -208,14 +224,23 @@ async fn save_in_tx(
     if companies.is_empty() {
         return Ok(());
     }
-    if !stored.is_empty() {
+    let written: HashSet<_> = companies.iter().map(|company| company.account_id).collect();
+    let stale: Vec<_> = stored
+        .into_iter()
+        .filter(|id| written.contains(id))
+        .collect();
+    if !stale.is_empty() {
         sqlx::query("delete from companies where account_id = any($1)")
-            .bind(stored)
+            .bind(stale)
             .execute(&mut *tx)
             .await?;
     }
+    // Other forms of a word are PostgreSQL's to know.
     sqlx::query(
-        "insert into companies select * from jsonb_populate_recordset(null::companies, $1)",
+        "insert into companies
+         select c.* from jsonb_array_elements($1) given,
+             jsonb_populate_record(null::companies, given || jsonb_build_object(
+                 'forms', to_tsvector('russian', coalesce(given ->> 'texts', '')))) c",
     )
     .bind(Json(companies))
     .execute(tx)
@@ -295,26 +320,6 @@ async fn save_emails_in_tx(
     Ok(())
 }
 
-async fn save_orders_in_tx(
-    tx: &mut PgConnection,
-    orders: Vec<OrderRow>,
-    cancelled: Vec<Uuid>,
-) -> Result<(), ApplyError> {
-    if !orders.is_empty() {
-        sqlx::query("insert into orders select * from jsonb_populate_recordset(null::orders, $1)")
-            .bind(Json(orders))
-            .execute(&mut *tx)
-            .await?;
-    }
-    if !cancelled.is_empty() {
-        sqlx::query("update orders set cancelled = true where order_id = any($1)")
-            .bind(cancelled)
-            .execute(tx)
-            .await?;
-    }
-    Ok(())
-}
-
 /// The card of a company.
 pub(crate) async fn find(pool: &PgPool, id: AccountId) -> Result<Option<Company>, sqlx::Error> {
     let row: Option<Json<Company>> =
@@ -323,36 +328,6 @@ pub(crate) async fn find(pool: &PgPool, id: AccountId) -> Result<Option<Company>
             .fetch_optional(pool)
             .await?;
     Ok(row.map(|Json(company)| company))
-}
-
-/// The orders of all records of a company, newest first.
-pub(crate) async fn orders_of(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<OrderRow>, sqlx::Error> {
-    let rows: Vec<Json<OrderRow>> = sqlx::query_scalar(
-        "select to_jsonb(o) from companies.orders o where account_id = any($1)
-         order by ordered_at desc, order_id",
-    )
-    .bind(ids)
-    .fetch_all(pool)
-    .await?;
-    Ok(rows.into_iter().map(|Json(order)| order).collect())
-}
-
-/// On which account each of these orders is, where it is known.
-pub(crate) async fn accounts_of_orders(
-    pool: &PgPool,
-    ids: &[OrderId],
-) -> Result<HashMap<OrderId, AccountId>, sqlx::Error> {
-    let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
-    let rows: Vec<(Uuid, Uuid)> = sqlx::query_as(
-        "select order_id, account_id from companies.orders where order_id = any($1)",
-    )
-    .bind(ids)
-    .fetch_all(pool)
-    .await?;
-    let pairs = rows.into_iter();
-    Ok(pairs
-        .map(|(order, account)| (OrderId(order), AccountId(account)))
-        .collect())
 }
 
 /// A company that has a phone, and whose it is.
@@ -386,6 +361,54 @@ pub(crate) async fn holders(
         .into_iter()
         .map(|(number, account_id, owner_id)| (number, holder(account_id, owner_id)))
         .collect())
+}
+
+/// Which company has each of these addresses, given in lower case.
+pub(crate) async fn holders_of_emails(
+    pool: &PgPool,
+    emails: &[String],
+) -> Result<HashMap<String, Holder>, sqlx::Error> {
+    if emails.is_empty() {
+        return Ok(HashMap::new());
+    }
+    // As with phones.
+    let rows: Vec<(String, Uuid, Option<Uuid>)> = sqlx::query_as(
+        "select e.address, account_id, owner_id
+         from companies.emails e join companies.companies using (account_id)
+         where e.address = any($1) order by registered_at desc, account_id",
+    )
+    .bind(emails)
+    .fetch_all(pool)
+    .await?;
+    let rows = rows.into_iter();
+    Ok(rows
+        .map(|(address, account_id, owner_id)| {
+            let holder = Holder {
+                account_id: AccountId(account_id),
+                owner_id: owner_id.map(StaffId),
+            };
+            (address, holder)
+        })
+        .collect())
+}
+
+/// Which of these companies a file has brought, and by which row.
+pub(crate) async fn made_by(
+    pool: &PgPool,
+    import: ImportId,
+    ids: &[AccountId],
+) -> Result<HashMap<AccountId, i64>, sqlx::Error> {
+    let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
+    let rows: Vec<(Uuid, i64)> = sqlx::query_as(
+        "select account_id, import_row from companies.companies
+         where import_id = $1 and account_id = any($2)",
+    )
+    .bind(import.0)
+    .bind(ids)
+    .fetch_all(pool)
+    .await?;
+    let rows = rows.into_iter();
+    Ok(rows.map(|(id, row)| (AccountId(id), row)).collect())
 }
 
 /// Where a company can be reached, as it is on its card.
@@ -473,21 +496,4 @@ pub(crate) async fn counts_of_owners(
     Ok(rows
         .map(|(owner, count)| (StaffId(owner), count.unsigned_abs()))
         .collect())
-}
-
-/// Some of the companies that somebody owns.
-pub(crate) async fn of_owner(
-    pool: &PgPool,
-    owner: StaffId,
-    limit: i64,
-) -> Result<Vec<AccountId>, sqlx::Error> {
-    let ids: Vec<Uuid> = sqlx::query_scalar(
-        "select account_id from companies.companies where owner_id = $1 and merged_into is null
-         order by name_sort, account_id limit $2",
-    )
-    .bind(owner.0)
-    .bind(limit)
-    .fetch_all(pool)
-    .await?;
-    Ok(ids.into_iter().map(AccountId).collect())
 }

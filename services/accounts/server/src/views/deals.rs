@@ -12,7 +12,7 @@ use es_postgres::projection::{ApplyError, Projection};
 use kit::erasure::CarriedOut;
 use sqlx::{PgConnection, PgPool, types::Json};
 use uuid::Uuid;
-use vocabulary::{AccountId, DealId};
+use vocabulary::{AccountId, DealId, StaffId};
 
 pub(crate) use board::{Column, Wanted, board};
 pub(crate) use row::{DealRow, Standing};
@@ -121,16 +121,8 @@ impl Projection for Deals {
                     ended_at: None,
                 });
             }
-            match (deals.remove(&id), &event) {
-                (_, Event::Opened(opened)) => {
-                    deals.insert(id, DealRow::opened(id, opened, recorded.version));
-                }
-                (Some(row), event) => {
-                    deals.insert(id, row.changed(event, recorded));
-                }
-                // A deal begins with its opening.
-                (None, _) => {}
-            }
+            let row = DealRow::after(deals.remove(&id), &event, recorded);
+            deals.extend(row.map(|row| (id, row)));
         }
         save_in_tx(tx, stored, deals.into_values().collect()).await?;
         end_stays_in_tx(tx, ended_before).await?;
@@ -158,7 +150,8 @@ fn begin_of_stay(event: &Event) -> Option<(&str, u32)> {
         | Event::Suspended(_)
         | Event::Won(_)
         | Event::Lost(_)
-        | Event::OwnershipTransferred(_) => None,
+        | Event::OwnershipTransferred(_)
+        | Event::DocumentAttached(_) => None,
     }
 }
 
@@ -168,7 +161,8 @@ fn end_of_stay(event: &Event, recorded: &Recorded) -> Option<DateTime<Utc>> {
         Event::Opened(_)
         | Event::FieldsChanged(_)
         | Event::Suspended(_)
-        | Event::OwnershipTransferred(_) => None,
+        | Event::OwnershipTransferred(_)
+        | Event::DocumentAttached(_) => None,
     }
 }
 
@@ -293,6 +287,25 @@ pub(crate) async fn of_account(
     .fetch_all(pool)
     .await?;
     Ok(rows.into_iter().map(|Json(deal)| deal).collect())
+}
+
+/// How many open deals somebody has.
+pub(crate) async fn count_of_owner(pool: &PgPool, owner: StaffId) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar("select count(*) from deals.deals where owner_id = $1 and standing = 'open'")
+        .bind(owner.0)
+        .fetch_one(pool)
+        .await
+}
+
+/// All deals with a company, under all its ids.
+pub(crate) async fn ids_of_accounts(
+    pool: &PgPool,
+    account_ids: &[Uuid],
+) -> Result<Vec<Uuid>, sqlx::Error> {
+    sqlx::query_scalar("select deal_id from deals.deals where account_id = any($1)")
+        .bind(account_ids)
+        .fetch_all(pool)
+        .await
 }
 
 /// Open deals with a company, under all its ids.

@@ -1,4 +1,4 @@
-//! Who had which account, from when to when, and by which hand-over it came.
+//! Who had which account, from when to when.
 
 use std::collections::HashMap;
 
@@ -31,6 +31,7 @@ struct Begun<'a> {
 impl Projection for Ownership {
     const NAME: &'static str = "ownership";
     const SOURCES: &'static [&'static str] = &["accounts"];
+    const PERSONAL: bool = false;
     const BY_STREAM: bool = true;
     const SCHEMA: &'static str = "
         create table if not exists spans (
@@ -39,11 +40,9 @@ impl Projection for Ownership {
             owner_id uuid not null,
             from_at timestamptz not null,
             to_at timestamptz,
-            handed_over_by uuid,
             primary key (account_id, from_version)
         );
-        create index if not exists spans_by_hand_over on spans (handed_over_by)
-            where handed_over_by is not null;
+        alter table spans drop column if exists handed_over_by;
     ";
 
     async fn apply(
@@ -135,9 +134,9 @@ async fn begin_in_tx(tx: &mut PgConnection, begun: &[Begun<'_>]) -> Result<(), A
         return Ok(());
     }
     sqlx::query(
-        "insert into spans (account_id, from_version, owner_id, from_at, to_at, handed_over_by)
+        "insert into spans (account_id, from_version, owner_id, from_at, to_at)
          select * from unnest(
-             $1::uuid[], $2::bigint[], $3::uuid[], $4::timestamptz[], $5::timestamptz[], $6::uuid[]
+             $1::uuid[], $2::bigint[], $3::uuid[], $4::timestamptz[], $5::timestamptz[]
          )",
     )
     .bind(column(begun, |span| span.event.stream.id))
@@ -145,7 +144,6 @@ async fn begin_in_tx(tx: &mut PgConnection, begun: &[Begun<'_>]) -> Result<(), A
     .bind(column(begun, |span| span.owner_id.0))
     .bind(column(begun, |span| span.event.occurred_at))
     .bind(column(begun, |span| span.ended_at))
-    .bind(column(begun, |span| span.event.metadata.causation_id))
     .execute(tx)
     .await?;
     Ok(())
@@ -160,21 +158,4 @@ pub(crate) async fn history(pool: &PgPool, id: AccountId) -> Result<Vec<Span>, s
     .bind(id.0)
     .fetch_all(pool)
     .await
-}
-
-/// What a hand-over has moved so far and to whom: how a repeated one finds what it did before.
-pub(crate) async fn moved_by(
-    pool: &PgPool,
-    hand_over: Uuid,
-) -> Result<Vec<(AccountId, StaffId)>, sqlx::Error> {
-    let rows: Vec<(Uuid, Uuid)> = sqlx::query_as(
-        "select account_id, owner_id from ownership.spans where handed_over_by = $1",
-    )
-    .bind(hand_over)
-    .fetch_all(pool)
-    .await?;
-    let pairs = rows.into_iter();
-    Ok(pairs
-        .map(|(account, owner)| (AccountId(account), StaffId(owner)))
-        .collect())
 }

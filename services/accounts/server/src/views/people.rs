@@ -121,6 +121,11 @@ async fn staff_in_tx(
                 .execute(tx)
                 .await?;
         }
+        // Who is away is in the directory that every service has.
+        staff::Event::MarkedAbsent(_)
+        | staff::Event::SubstitutionStarted(_)
+        | staff::Event::SubstitutionEnded(_)
+        | staff::Event::AbsenceCancelled(_) => {}
         staff::Event::Dismissed(_) => {
             sqlx::query("update staff set dismissed = true where staff_id = $1")
                 .bind(id)
@@ -203,12 +208,19 @@ pub(crate) async fn groups(pool: &PgPool) -> Result<Vec<Group>, sqlx::Error> {
         .await
 }
 
-/// The name of somebody.
-pub(crate) async fn name_of(pool: &PgPool, id: StaffId) -> Result<Option<String>, sqlx::Error> {
-    sqlx::query_scalar("select name from people.staff where staff_id = $1")
-        .bind(id.0)
-        .fetch_optional(pool)
-        .await
+/// The names of these.
+pub(crate) async fn names_of(
+    pool: &PgPool,
+    ids: &[StaffId],
+) -> Result<Vec<(StaffId, String)>, sqlx::Error> {
+    let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
+    let rows: Vec<(Uuid, String)> =
+        sqlx::query_as("select staff_id, name from people.staff where staff_id = any($1)")
+            .bind(ids)
+            .fetch_all(pool)
+            .await?;
+    let rows = rows.into_iter();
+    Ok(rows.map(|(id, name)| (StaffId(id), name)).collect())
 }
 
 /// What the password of a login is checked against; `None` when nobody who works here has it.

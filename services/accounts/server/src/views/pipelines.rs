@@ -21,6 +21,7 @@ pub(crate) struct PipelineRow {
 impl Projection for Pipelines {
     const NAME: &'static str = "pipelines";
     const SOURCES: &'static [&'static str] = &["accounts"];
+    const PERSONAL: bool = false;
     const SCHEMA: &'static str = "
         create table if not exists pipelines (
             pipeline_id uuid primary key,

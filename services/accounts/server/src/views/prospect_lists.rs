@@ -16,6 +16,7 @@ pub(crate) struct ProspectLists;
 impl Projection for ProspectLists {
     const NAME: &'static str = "prospect_lists";
     const SOURCES: &'static [&'static str] = &["accounts"];
+    const PERSONAL: bool = false;
     const SCHEMA: &'static str = "
         create table if not exists lists (
             list_id uuid primary key,

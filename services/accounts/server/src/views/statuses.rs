@@ -49,6 +49,7 @@ impl Columns {
 impl Projection for Statuses {
     const NAME: &'static str = "statuses";
     const SOURCES: &'static [&'static str] = &["accounts"];
+    const PERSONAL: bool = false;
     const BY_STREAM: bool = true;
     const SCHEMA: &'static str = "
         create table if not exists stays (

@@ -23,6 +23,7 @@ fn stage(name: &str, required: &[&str]) -> PipelineStage {
     PipelineStage {
         name: name.to_owned(),
         required: required.iter().map(|key| (*key).to_owned()).collect(),
+        ..PipelineStage::default()
     }
 }
 
@@ -206,6 +207,7 @@ async fn a_pipeline_is_published_in_versions() {
         stages: vec![PipelineStage {
             name: "Анкета".to_owned(),
             required: keys.clone(),
+            ..PipelineStage::default()
         }],
         fields: keys.iter().map(field).collect(),
         override_reason: override_reason.to_owned(),
@@ -418,6 +420,7 @@ async fn a_file_of_deals() {
                 ..row(6, "d-5")
             },
             row(7, "d-1"),
+            row(8, "d-3"),
         ],
         dry_run: true,
     };
@@ -449,13 +452,18 @@ async fn a_file_of_deals() {
             ),
             (6, Outcome::Rejected, "owner".to_owned()),
             (7, Outcome::Repeated, none()),
+            (8, new, none()),
         ]
     };
     assert_eq!(fates(true).await, expected(Outcome::Created));
     assert_eq!(office.events("deal.opened").await, 0);
     assert_eq!(fates(false).await, expected(Outcome::Created));
-    assert_eq!(fates(false).await, expected(Outcome::Repeated));
-    assert_eq!(office.events("deal.opened").await, 2);
+    assert_eq!(office.events("deal.opened").await, 3);
+    // What was refused before it was mended is the same deal now.
+    let mut again = expected(Outcome::Repeated);
+    again[2] = (4, Outcome::Repeated, none());
+    assert_eq!(fates(false).await, again);
+    assert_eq!(office.events("deal.opened").await, 3);
 
     let lost = DealId::of_external("d-2").to_string();
     let (deal, stages) = office.the_deal("s-11", &lost).await;

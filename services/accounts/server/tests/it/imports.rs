@@ -1,7 +1,7 @@
 use api::{
     accounts::{
         AccountRow, Card, GetAccountRequest, ImportAccountsRequest, ImportOrdersRequest,
-        ImportStaffRequest, Lifecycle, OrderRow,
+        ImportPaymentsRequest, ImportStaffRequest, Lifecycle, OrderRow, PaymentRow,
     },
     common::{RowResult, row_result::Outcome},
 };
@@ -76,7 +76,7 @@ fn directory() -> ImportAccountsRequest {
                 ..account(7, "", "", "")
             },
         ],
-        dry_run: false,
+        ..ImportAccountsRequest::default()
     }
 }
 
@@ -84,13 +84,13 @@ fn directory() -> ImportAccountsRequest {
 async fn every_row_of_a_directory_has_its_fate() {
     let office = Office::staffed().await;
     let known = office.company("known", "+79000000777", "s-21").await;
-    let expected = |created: Outcome, matched: Outcome| {
+    let expected = |created: Outcome| {
         vec![
             (1, created, vec![]),
             (2, created, vec![]),
             (3, Outcome::Repeated, vec![]),
             (4, Outcome::Matched, vec![]),
-            (5, matched, vec![]),
+            (5, Outcome::Repeated, vec![]),
             (6, Outcome::Rejected, vec!["phone", "name"]),
             (
                 7,
@@ -104,10 +104,7 @@ async fn every_row_of_a_directory_has_its_fate() {
         ..directory()
     };
     let planned = import(&office, "s-30", dry).await;
-    assert_eq!(
-        fates(&planned),
-        expected(Outcome::Created, Outcome::Matched)
-    );
+    assert_eq!(fates(&planned), expected(Outcome::Created));
     assert_eq!(office.events("account.prospect_registered").await, 1);
 
     let done = import(&office, "s-30", directory()).await;
@@ -117,7 +114,7 @@ async fn every_row_of_a_directory_has_its_fate() {
     assert_eq!(office.events("account.prospect_registered").await, 3);
 
     let again = import(&office, "s-30", directory()).await;
-    assert_eq!(fates(&again), expected(Outcome::Repeated, Outcome::Matched));
+    assert_eq!(fates(&again), expected(Outcome::Repeated));
     assert_eq!(office.events("account.prospect_registered").await, 3);
 
     let get = GetAccountRequest {
@@ -150,7 +147,7 @@ async fn a_manager_imports_own_companies() {
             foreign,
             account(3, "a-3", "Известная", "8 900 000-07-77"),
         ],
-        dry_run: false,
+        ..ImportAccountsRequest::default()
     };
     let results = import(&office, "s-11", request).await;
     assert_eq!(
@@ -194,17 +191,21 @@ async fn orders_of_a_file_convert_too() {
                 owner: "s-77".to_owned(),
                 ..order(6, "", "acc-1", "1")
             },
+            order(7, "o-5", "acc-1", "1"),
         ]
     };
-    let import = async |who| {
+    let import = async |who, dry_run| {
         let request = ImportOrdersRequest {
             rows: rows(),
-            dry_run: false,
+            dry_run,
         };
         let answer = office.accounts(who).import_orders(request).await.unwrap();
         answer.into_inner().results
     };
-    let petrov = import("s-11").await;
+    let planned = import("s-11", true).await;
+    assert_eq!(office.events("account.order_registered").await, 0);
+    let petrov = import("s-11", false).await;
+    assert_eq!(petrov, planned);
     assert_eq!(
         fates(&petrov),
         [
@@ -218,15 +219,18 @@ async fn orders_of_a_file_convert_too() {
                 vec!["currency", "amount", "ordered_at", "owner"]
             ),
             (6, Outcome::Rejected, vec!["external_id", "owner"]),
+            (7, Outcome::Created, vec![]),
         ]
     );
-    let orlova = import("s-02").await;
+    let orlova = import("s-02", false).await;
     let outcomes: Vec<_> = orlova.iter().map(RowResult::outcome).collect();
     assert_eq!(
         outcomes,
-        [Repeated, Repeated, Repeated, Created, Rejected, Rejected]
+        [
+            Repeated, Repeated, Repeated, Created, Rejected, Rejected, Repeated
+        ]
     );
-    assert_eq!(office.events("account.order_registered").await, 3);
+    assert_eq!(office.events("account.order_registered").await, 4);
     assert_eq!(office.events("account.converted_to_client").await, 2);
 
     let get = GetAccountRequest {
@@ -245,12 +249,72 @@ async fn orders_of_a_file_convert_too() {
         .orders
         .iter()
         .map(|order| order.amount.as_ref().unwrap().minor_units);
-    assert_eq!(amounts.sum::<i64>(), 18_000_700);
+    assert_eq!(amounts.sum::<i64>(), 18_000_800);
     assert!(
         card.orders
             .iter()
             .all(|order| order.owner_id == staff_id("s-11"))
     );
+}
+
+#[tokio::test]
+async fn a_payment_behind_a_refused_one_of_the_same_id() {
+    let office = Office::staffed().await;
+    office.company("acc-1", "+79000000001", "s-11").await;
+    let orders = ImportOrdersRequest {
+        rows: vec![
+            order(1, "o-1", "acc-1", "10"),
+            order(2, "o-2", "acc-1", "20"),
+        ],
+        dry_run: false,
+    };
+    let mut petrov = office.accounts("s-11");
+    petrov.import_orders(orders).await.unwrap();
+    let row = |row, external_id: &str, order: &str, amount: &str| PaymentRow {
+        row,
+        external_id: external_id.to_owned(),
+        order: order.to_owned(),
+        amount: amount.to_owned(),
+        paid_at: "2026-02-11".to_owned(),
+        ..Default::default()
+    };
+    let import = async |dry_run| {
+        let request = ImportPaymentsRequest {
+            rows: vec![
+                row(1, "p-1", "o-1", "10.01"),
+                row(2, "p-1", "o-1", "10.00"),
+                row(3, "p-1", "o-1", "10.00"),
+                row(4, "p-2", "o-1", "1.00"),
+                row(5, "p-2", "o-2", "1.00"),
+                row(6, "p-1", "o-2", "1.00"),
+            ],
+            dry_run,
+        };
+        let answer = office.orders("s-11").import_payments(request).await;
+        answer.unwrap().into_inner().results
+    };
+    let planned = import(true).await;
+    assert_eq!(office.events("order.paid").await, 0);
+    assert_eq!(
+        fates(&planned),
+        [
+            (1, Outcome::Rejected, vec!["amount"]),
+            (2, Outcome::Created, vec![]),
+            (3, Outcome::Repeated, vec![]),
+            (4, Outcome::Rejected, vec!["amount"]),
+            (5, Outcome::Created, vec![]),
+            (6, Outcome::Rejected, vec!["external_id"]),
+        ]
+    );
+    assert_eq!(import(false).await, planned);
+    assert_eq!(office.events("order.paid").await, 2);
+    let again = import(false).await;
+    let outcomes: Vec<_> = again.iter().map(RowResult::outcome).collect();
+    assert_eq!(
+        outcomes,
+        [Repeated, Repeated, Repeated, Rejected, Repeated, Rejected]
+    );
+    assert_eq!(office.events("order.paid").await, 2);
 }
 
 #[tokio::test]

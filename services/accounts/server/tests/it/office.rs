@@ -7,12 +7,13 @@ use api::{
         self as pb, accounts_service_client::AccountsServiceClient,
         deals_service_client::DealsServiceClient,
         duplicates_service_client::DuplicatesServiceClient,
-        identity_service_client::IdentityServiceClient,
+        identity_service_client::IdentityServiceClient, orders_service_client::OrdersServiceClient,
         prospects_service_client::ProspectsServiceClient, staff_service_client::StaffServiceClient,
+        transfers_service_client::TransfersServiceClient,
     },
     common::Position,
 };
-use kit::{Config, Identity, Node};
+use kit::{Config, Identity, Node, config::Storage};
 use tempfile::TempDir;
 use testkit::{Database, Nats, Postgres};
 use tonic::{
@@ -70,6 +71,7 @@ impl Office {
             .insert("accounts", database.url.clone().into());
         config.nats.url = nats.url().into();
         config.keys.folder = keys.path().to_owned();
+        config.documents.storage = Storage::Folder(keys.path().join("documents"));
         config.clock.mode = kit::config::ClockMode::Controlled;
         config.clock.start = Some(NOW.parse().unwrap());
         config.bootstrap.administrator_password = Some(ADMIN_PASSWORD.into());
@@ -142,6 +144,14 @@ impl Office {
 
     pub(crate) fn deals(&self, who: &str) -> DealsServiceClient<Caller> {
         DealsServiceClient::with_interceptor(self.channel.clone(), self.token(who))
+    }
+
+    pub(crate) fn orders(&self, who: &str) -> OrdersServiceClient<Caller> {
+        OrdersServiceClient::with_interceptor(self.channel.clone(), self.token(who))
+    }
+
+    pub(crate) fn transfers(&self, who: &str) -> TransfersServiceClient<Caller> {
+        TransfersServiceClient::with_interceptor(self.channel.clone(), self.token(who))
     }
 
     pub(crate) fn staff(&self, who: &str) -> StaffServiceClient<Caller> {

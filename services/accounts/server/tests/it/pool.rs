@@ -50,7 +50,7 @@ async fn addresses_are_compared_without_capitals() {
         }),
         ..Default::default()
     };
-    let changed = office.accounts("s-11").change_account_details(change).await;
+    let changed = office.accounts("s-30").change_account_details(change).await;
     office
         .settle(changed.unwrap().into_inner().recorded.unwrap().position)
         .await;
@@ -90,7 +90,7 @@ async fn a_claim_follows_the_numbers_of_its_card() {
         ..Default::default()
     };
     office
-        .accounts("s-11")
+        .accounts("s-30")
         .change_account_details(phones)
         .await
         .unwrap();

@@ -1,9 +1,18 @@
-use api::accounts::{
-    AssignOwnerRequest, DismissStaffRequest, GetOwnershipHistoryRequest, ListAccountsRequest,
-    ReturnToPoolRequest, TransferAccountsRequest,
+use accounts_domain::{
+    group::{self, SalesGroup},
+    transfer::{Command, Part, Started, Transfer},
 };
+use api::{
+    accounts::{
+        AssignOwnerRequest, ChangeRoleRequest, DismissStaffRequest, GetOwnershipHistoryRequest,
+        GetTransferRequest, ListAccountsRequest, ReturnToPoolRequest, TransferAccountsRequest,
+    },
+    rights::Role,
+};
+use es::Actor;
+use es_postgres::{CommandContext, Log};
 use tonic::Code;
-use vocabulary::AccountId;
+use vocabulary::{AccountId, StaffId, TransferId};
 
 use crate::office::{Office, refused, staff_id};
 
@@ -144,7 +153,7 @@ async fn one_at_fault_does_not_stop_the_others() {
         .into_inner();
     assert_eq!(answer.transferred, 2, "one has the new owner already");
     let in_pool = (pooled.to_string(), "ACCOUNT_IN_POOL".to_owned());
-    assert_eq!(reasons(answer), [not_found(unknown), in_pool]);
+    assert_eq!(reasons(answer), [in_pool, not_found(unknown)]);
 
     let beyond = TransferAccountsRequest {
         account_ids: vec![own.to_string()],
@@ -155,6 +164,118 @@ async fn one_at_fault_does_not_stop_the_others() {
         (beyond.0, beyond.1.as_str()),
         (Code::PermissionDenied, "OWNER_OUT_OF_REACH")
     );
+}
+
+impl Office {
+    fn log(&self) -> Log {
+        self.node.logs().remove("accounts").unwrap()
+    }
+
+    fn handing_over(&self, id: TransferId) -> CommandContext {
+        CommandContext {
+            request_id: Some(id.0),
+            digest: None,
+            actor: Actor::Staff(StaffId::of_external("s-02").0),
+            on_behalf_of: None,
+            actor_group_id: None,
+            correlation_id: id.0,
+            causation_id: None,
+            traceparent: None,
+            now: self.node.clock.now(),
+            expected_version: None,
+        }
+    }
+
+    /// As if it was planned before what has happened since.
+    async fn planned(&self, id: TransferId, gifts: &[(AccountId, &str)]) {
+        let parts = gifts.iter().map(|(account_id, to)| Part {
+            from_owner_id: StaffId::of_external("s-11"),
+            to_owner_id: StaffId::of_external(to),
+            account_ids: vec![*account_id],
+        });
+        let plan = Started {
+            from_owner_id: None,
+            reason: "увольнение".to_owned(),
+            parts: parts.collect(),
+            kept: Vec::new(),
+        };
+        let context = CommandContext {
+            request_id: None,
+            ..self.handing_over(id)
+        };
+        let log = self.log();
+        let started = log.execute::<Transfer>(&context, id.0, Command::Start(plan));
+        started.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn who_can_own_no_more_gets_nothing() {
+    let office = Office::staffed().await;
+    let stays = office.company("stays", "+79000000001", "s-11").await;
+    let goes = office.company("goes", "+79000000002", "s-11").await;
+    let operator = ChangeRoleRequest {
+        staff_id: staff_id("s-12"),
+        role: Role::Operator.into(),
+        reason: "вводит карточки".to_owned(),
+        ..Default::default()
+    };
+    office.staff("s-02").change_role(operator).await.unwrap();
+    let id = TransferId::of_external("late");
+    office.planned(id, &[(stays, "s-12"), (goes, "s-10")]).await;
+    office.recorded("transfer.advanced", 1).await;
+
+    let request = GetTransferRequest {
+        transfer_id: id.to_string(),
+        ..Default::default()
+    };
+    let answer = office.transfers("s-02").get_transfer(request).await;
+    let answer = answer.unwrap().into_inner();
+    assert_eq!((answer.planned, answer.moved), (2, 1));
+    let kept = answer.kept.into_iter();
+    let kept: Vec<_> = kept
+        .map(|kept| (kept.account_id, kept.violation.unwrap().reason))
+        .collect();
+    let expected = (stays.to_string(), "RECEIVER_CANNOT_OWN".to_owned());
+    assert_eq!(kept, [expected]);
+    let of = |owner| ListAccountsRequest {
+        owner_id: staff_id(owner),
+        ..Default::default()
+    };
+    assert_eq!(office.listed("s-02", of("s-11")).await, ["stays"]);
+    assert_eq!(office.listed("s-02", of("s-10")).await, ["goes"]);
+    assert!(office.listed("s-02", of("s-12")).await.is_empty());
+}
+
+#[tokio::test]
+async fn nobody_leaves_to_whom_accounts_are_to_come() {
+    let office = Office::staffed().await;
+    let account = office.company("acc", "+79000000001", "s-11").await;
+    let id = TransferId::of_external("held up");
+    // Its request is used for something else, so the hand-over gets no further.
+    let context = office.handing_over(id).derive(&account.to_string());
+    let form = group::Command::Form {
+        name: "В".to_owned(),
+        parent_id: None,
+    };
+    let log = office.log();
+    let formed = log.execute::<SalesGroup>(&context, group::id_of("В").0, form);
+    formed.await.unwrap();
+    office.planned(id, &[(account, "s-12")]).await;
+
+    let dismiss = |who| DismissStaffRequest {
+        staff_id: staff_id(who),
+        reason: "ушла сама".to_owned(),
+        ..Default::default()
+    };
+    let mut staff = office.staff("s-02");
+    let (code, reason, _) = refused(staff.dismiss_staff(dismiss("s-12")).await);
+    assert_eq!(
+        (code, reason.as_str()),
+        (Code::FailedPrecondition, "STAFF_AWAITS_ACCOUNTS")
+    );
+    assert_eq!(office.events("transfer.advanced").await, 0);
+    staff.dismiss_staff(dismiss("s-21")).await.unwrap();
 }
 
 #[tokio::test]

@@ -42,7 +42,14 @@ pub(crate) async fn interactions(
         let known = timeline_view::find_accounts(service.pool(), &ids(&rows)).await?;
         foresee(service, rows, known, &Rejection::ExternalIdTaken)
     } else {
-        record::<Interaction>(service, ctx, rows, &Rejection::AlreadyLogged).await?
+        record::<Interaction>(
+            service,
+            ctx,
+            &reader.accounts,
+            rows,
+            &Rejection::AlreadyLogged,
+        )
+        .await?
     };
     Ok(ImportInteractionsResponse {
         results: imported.results,

@@ -40,7 +40,7 @@ pub(crate) async fn persons(
         let known = persons_view::find_accounts(service.pool(), &ids(&rows)).await?;
         foresee(service, rows, known, &Rejection::ExternalIdTaken)
     } else {
-        record::<Person>(service, ctx, rows, &Rejection::AlreadyAdded).await?
+        record::<Person>(service, ctx, &accounts, rows, &Rejection::AlreadyAdded).await?
     };
     Ok(ImportPersonsResponse {
         results: imported.results,

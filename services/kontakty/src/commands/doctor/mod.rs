@@ -6,11 +6,21 @@ mod database;
 mod rights;
 mod words;
 
-use std::{os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
+use std::{
+    io,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::bail;
 use chrono::{DateTime, TimeDelta, Utc};
-use kit::{Clock, Config, Tokens, checkpoints::CheckpointSigner, config::SERVICES};
+use kit::{
+    Clock, Config, Tokens,
+    checkpoints::CheckpointSigner,
+    config::{SERVICES, Storage},
+    objects::Objects,
+};
 
 use crate::office::{self, Folder, default_folder};
 use words::{Finding, Language, Words};
@@ -56,6 +66,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     }
     findings.extend(cursors::examine(&config).await);
     findings.extend(bus::examine(&config).await);
+    findings.push(documents(&config).await);
     if local.is_none() {
         findings.push(port(&config));
     }
@@ -142,6 +153,55 @@ fn keys(config: &Config) -> Vec<Finding> {
     findings
 }
 
+/// Whether bytes can be written, read and destroyed where documents are kept.
+async fn documents(config: &Config) -> Finding {
+    let storage = &config.documents.storage;
+    let place = match storage {
+        Storage::Folder(folder) => folder.display().to_string(),
+        Storage::S3(bucket) => format!("s3://{}/{}", bucket.bucket, bucket.prefix),
+    };
+    let what = Words::new(
+        format!("documents in {place}"),
+        format!("документы в {place}"),
+    );
+    if let Storage::Folder(folder) = storage
+        && !folder.exists()
+    {
+        return match check_can_be_made(folder) {
+            Ok(()) => Finding::good(what.about(Words::new(
+                "is not there, and will be made at the start",
+                "папки нет, она появится при запуске",
+            ))),
+            Err(error) => Finding::bad(
+                what,
+                Words::new(
+                    format!("the folder is not there and cannot be made: {error}"),
+                    format!("папки нет, и создать её нельзя: {error}"),
+                ),
+            ),
+        };
+    }
+    let examined = async {
+        match Objects::existing(storage) {
+            Ok(objects) => objects.examine().await,
+            Err(error) => Err(error),
+        }
+    };
+    match tokio::time::timeout(WITHIN, examined).await {
+        Ok(Ok(())) => Finding::good(what),
+        Ok(Err(error)) => Finding::bad(what, Words::same(error.to_string())),
+        Err(_) => Finding::bad(what, ("no answer", "нет ответа").into()),
+    }
+}
+
+/// Leaves nothing behind: who examines is not always who serves, and would own the folder.
+fn check_can_be_made(folder: &Path) -> io::Result<()> {
+    let folder = std::path::absolute(folder)?;
+    let nearest = folder.ancestors().find(|folder| folder.exists());
+    let nearest = nearest.ok_or(io::ErrorKind::NotFound)?;
+    tempfile::tempdir_in(nearest)?.close()
+}
+
 fn port(config: &Config) -> Finding {
     let listen = config.server.listen;
     let what = Words::new(
@@ -201,5 +261,24 @@ mod tests {
         assert_eq!(wrong(0, 2, 0), None);
         assert!(wrong(0, 3, 0).unwrap().contains("by 3 s"));
         assert!(wrong(10, -3590, 10).unwrap().contains("by 3600 s"));
+    }
+
+    #[tokio::test]
+    async fn the_folder_of_documents_is_not_made() {
+        let root = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        let missing = root.path().join("data/documents");
+        config.documents.storage = Storage::Folder(missing);
+        let finding = documents(&config).await;
+        assert!(finding.fault.is_none());
+        let said = finding.what.told(Language::English);
+        assert!(said.ends_with("will be made at the start"), "{said}");
+        assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0);
+
+        let file = root.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        config.documents.storage = Storage::Folder(file.join("documents"));
+        let fault = documents(&config).await.fault.unwrap();
+        assert!(fault.told(Language::English).contains("cannot be made"));
     }
 }

@@ -1,7 +1,8 @@
 //! `kontakty import`: files as offices have them, sent in batches through the public API.
 //!
 //! Every row has an external id, so importing a file again, or going on after a crash, changes
-//! nothing that is there already.
+//! nothing that is there already. A file of accounts is known by its bytes: imported again, it gets
+//! the report that it got first.
 
 mod rows;
 mod table;
@@ -9,7 +10,10 @@ mod table;
 use std::{fs, path::PathBuf, time::Duration};
 
 use anyhow::{Context, bail};
-use api::common::{Position, RowResult, row_result};
+use api::{
+    accounts::ImportFile,
+    common::{Position, RowResult, row_result},
+};
 use clap::ValueEnum;
 use futures::{StreamExt, TryStreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -21,7 +25,8 @@ use crate::{
 };
 use table::{Table, TableRow};
 
-/// Load staff, accounts, persons, interactions, orders, deals or tasks from a CSV or XLSX file.
+/// Load staff, accounts, persons, interactions, orders, shipments, payments, deals or tasks from a
+/// CSV or XLSX file.
 ///
 /// Encoding (UTF-8, UTF-16, Windows-1251) and delimiter are found by themselves. The first line
 /// names the columns:
@@ -31,10 +36,12 @@ use table::{Table, TableRow};
 ///   persons       external_id,account,name,position,phone,email
 ///   interactions  external_id,account,person,kind,direction,outcome,occurred_at,duration_s,author,summary,impression,note
 ///   orders        external_id,account,amount,currency,ordered_at,owner
+///   shipments     external_id,order,shipped_at,amount,currency,quantity,waybill,note
+///   payments      external_id,order,amount,currency,paid_at,reference,note
 ///   deals         external_id,account,owner,pipeline,stage,amount,currency,product,opened_at,closed_at,lost_reason
 ///   tasks         external_id,account,assignee,kind,due_at,comment,created_at,completed_at
 ///
-/// References (account, owner, author …) are external ids.
+/// References (account, order, owner …) are external ids.
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
@@ -63,6 +70,8 @@ pub(crate) enum Kind {
     Persons,
     Interactions,
     Orders,
+    Shipments,
+    Payments,
     Deals,
     Tasks,
 }
@@ -81,7 +90,12 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         eprintln!("columns ignored: {}", table.ignored.join(", "));
     }
     let client = args.connection.open().await?;
-    let (results, position) = send(&client, args.kind, &table, args.dry_run).await?;
+    let name = args.file.file_name().unwrap_or_default();
+    let file = ImportFile {
+        digest: blake3::hash(&bytes).to_string(),
+        name: name.to_string_lossy().into_owned(),
+    };
+    let (results, position) = send(&client, args.kind, &table, &file, args.dry_run).await?;
     if let Some(position) = position.filter(|_| !args.dry_run) {
         client.settle(position).await?;
     }
@@ -100,7 +114,13 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
 type Sent = (Vec<RowResult>, Option<Position>);
 
 /// Sends every row that the file itself does not rule out; results in the order of the file.
-async fn send(client: &Client, kind: Kind, table: &Table, dry_run: bool) -> anyhow::Result<Sent> {
+async fn send(
+    client: &Client,
+    kind: Kind,
+    table: &Table,
+    file: &ImportFile,
+    dry_run: bool,
+) -> anyhow::Result<Sent> {
     let bar = ProgressBar::new(table.rows.len() as u64).with_style(
         ProgressStyle::with_template(
             "{msg} {bar:40} {human_pos}/{human_len} rows  {per_sec}  {eta} left",
@@ -110,7 +130,7 @@ async fn send(client: &Client, kind: Kind, table: &Table, dry_run: bool) -> anyh
     bar.set_message(kind.name());
     // Rows of these files speak of each other, so they go in order.
     let at_once = match kind {
-        Kind::Staff | Kind::Accounts => 1,
+        Kind::Staff | Kind::Accounts | Kind::Shipments | Kind::Payments => 1,
         Kind::Persons | Kind::Interactions | Kind::Orders | Kind::Deals | Kind::Tasks => 4,
     };
     let batches: Vec<&[TableRow]> = table.rows.chunks(BATCH).collect();
@@ -118,7 +138,7 @@ async fn send(client: &Client, kind: Kind, table: &Table, dry_run: bool) -> anyh
         .map(|batch| {
             let bar = &bar;
             async move {
-                let sent = send_batch(client, kind, batch, dry_run).await?;
+                let sent = send_batch(client, kind, batch, file, dry_run).await?;
                 bar.inc(batch.len() as u64);
                 anyhow::Ok(sent)
             }
@@ -144,12 +164,13 @@ async fn send_batch(
     client: &Client,
     kind: Kind,
     batch: &[TableRow],
+    file: &ImportFile,
     dry_run: bool,
 ) -> anyhow::Result<Sent> {
     let until = tokio::time::Instant::now() + PATIENCE;
     let mut pause = Duration::from_millis(100);
     loop {
-        match rows::send(client, kind, batch, dry_run).await {
+        match rows::send(client, kind, batch, file, dry_run).await {
             // Safe to repeat: every row is recognised by its external id.
             Err(Refused(status))
                 if matches!(
@@ -173,6 +194,8 @@ impl Kind {
             Self::Persons => "persons",
             Self::Interactions => "interactions",
             Self::Orders => "orders",
+            Self::Shipments => "shipments",
+            Self::Payments => "payments",
             Self::Deals => "deals",
             Self::Tasks => "tasks",
         }
@@ -233,12 +256,13 @@ fn reasons(result: &RowResult) -> String {
 fn write_report(path: &PathBuf, results: &[RowResult]) -> anyhow::Result<()> {
     let mut writer =
         csv::Writer::from_path(path).with_context(|| format!("cannot write {}", path.display()))?;
-    writer.write_record(["row", "outcome", "id", "reasons"])?;
+    writer.write_record(["row", "outcome", "id", "owner", "reasons"])?;
     for result in results {
         writer.write_record([
             &result.row.to_string(),
             outcome(result),
             &result.id,
+            &result.owner,
             &reasons(result),
         ])?;
     }

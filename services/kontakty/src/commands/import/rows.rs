@@ -2,8 +2,9 @@
 
 use api::{
     accounts::{
-        AccountRow, Card, DealRow, ImportAccountsRequest, ImportDealsRequest, ImportOrdersRequest,
-        ImportStaffRequest, OrderRow, StaffRow,
+        AccountRow, Card, DealRow, ImportAccountsRequest, ImportDealsRequest, ImportFile,
+        ImportOrdersRequest, ImportPaymentsRequest, ImportShipmentsRequest, ImportStaffRequest,
+        OrderRow, PaymentRow, ShipmentRow, StaffRow,
     },
     common::{Position, RowResult},
     contacts::{ImportInteractionsRequest, ImportPersonsRequest, InteractionRow, PersonRow},
@@ -17,6 +18,7 @@ pub(super) async fn send(
     client: &Client,
     kind: Kind,
     batch: &[TableRow],
+    file: &ImportFile,
     dry_run: bool,
 ) -> Result<(Vec<RowResult>, Option<Position>), Refused> {
     // An address that is missing is a fault of the call, not of the rows.
@@ -27,10 +29,11 @@ pub(super) async fn send(
     let missing =
         |error: anyhow::Error| Refused(tonic::Status::invalid_argument(error.to_string()));
     macro_rules! import {
-        ($client:ident, $method:ident, $request:ident, $row:path) => {{
+        ($client:ident, $method:ident, $request:ident, $row:path $(, $file:ident)?) => {{
             let request = $request {
                 rows: batch.iter().map($row).collect(),
                 dry_run,
+                $($file: Some($file.clone()),)?
             };
             let mut client = client.$client().map_err(missing)?;
             let answer = client.$method(request).await?.into_inner();
@@ -39,7 +42,13 @@ pub(super) async fn send(
     }
     Ok(match kind {
         Kind::Staff => import!(staff, import_staff, ImportStaffRequest, staff),
-        Kind::Accounts => import!(accounts, import_accounts, ImportAccountsRequest, account),
+        Kind::Accounts => import!(
+            accounts,
+            import_accounts,
+            ImportAccountsRequest,
+            account,
+            file
+        ),
         Kind::Persons => import!(contacts, import_persons, ImportPersonsRequest, person),
         Kind::Interactions => import!(
             contacts,
@@ -48,6 +57,8 @@ pub(super) async fn send(
             interaction
         ),
         Kind::Orders => import!(accounts, import_orders, ImportOrdersRequest, order),
+        Kind::Shipments => import!(orders, import_shipments, ImportShipmentsRequest, shipment),
+        Kind::Payments => import!(orders, import_payments, ImportPaymentsRequest, payment),
         Kind::Deals => import!(deals, import_deals, ImportDealsRequest, deal),
         Kind::Tasks => import!(planning, import_tasks, ImportTasksRequest, task),
     })
@@ -137,6 +148,33 @@ fn order(row: &TableRow) -> OrderRow {
         currency: row.cell("currency"),
         ordered_at: row.cell("ordered_at"),
         owner: row.cell("owner"),
+    }
+}
+
+fn shipment(row: &TableRow) -> ShipmentRow {
+    ShipmentRow {
+        row: row.number,
+        external_id: row.cell("external_id"),
+        order: row.cell("order"),
+        shipped_at: row.cell("shipped_at"),
+        amount: row.cell("amount"),
+        currency: row.cell("currency"),
+        quantity: row.cell("quantity"),
+        waybill: row.cell("waybill"),
+        note: row.cell("note"),
+    }
+}
+
+fn payment(row: &TableRow) -> PaymentRow {
+    PaymentRow {
+        row: row.number,
+        external_id: row.cell("external_id"),
+        order: row.cell("order"),
+        amount: row.cell("amount"),
+        currency: row.cell("currency"),
+        paid_at: row.cell("paid_at"),
+        reference: row.cell("reference"),
+        note: row.cell("note"),
     }
 }
 

@@ -94,6 +94,25 @@ impl Kind {
                 "ordered_at",
                 "owner",
             ],
+            Self::Shipments => &[
+                "external_id",
+                "order",
+                "shipped_at",
+                "amount",
+                "currency",
+                "quantity",
+                "waybill",
+                "note",
+            ],
+            Self::Payments => &[
+                "external_id",
+                "order",
+                "amount",
+                "currency",
+                "paid_at",
+                "reference",
+                "note",
+            ],
             Self::Deals => &[
                 "external_id",
                 "account",
@@ -126,6 +145,8 @@ impl Kind {
             Self::Accounts | Self::Persons => &["external_id", "name"],
             Self::Interactions => &["external_id", "account", "kind", "outcome", "occurred_at"],
             Self::Orders => &["external_id", "account", "amount", "currency", "ordered_at"],
+            Self::Shipments => &["external_id", "order", "shipped_at"],
+            Self::Payments => &["external_id", "order", "amount", "paid_at"],
             Self::Deals => &["external_id", "account", "pipeline", "opened_at"],
             Self::Tasks => &["external_id", "assignee", "kind", "due_at", "comment"],
         }
@@ -246,10 +267,17 @@ impl Table {
         let cells = columns
             .iter()
             .zip(cells)
-            .filter_map(|(column, cell)| Some(((*column)?, cell.trim().to_owned())))
+            .filter_map(|(column, cell)| Some(((*column)?, unquoted(cell.trim()).to_owned())))
             .collect();
         self.rows.push(TableRow { number, cells });
     }
+}
+
+/// Without the quote that an export puts before what a spreadsheet would take for a formula.
+fn unquoted(cell: &str) -> &str {
+    let bare = cell.strip_prefix('\'');
+    bare.filter(|bare| bare.starts_with(['=', '+', '-', '@']))
+        .unwrap_or(cell)
 }
 
 fn rejected(row: i64, field: &str, description: &str) -> RowResult {
@@ -262,6 +290,7 @@ fn rejected(row: i64, field: &str, description: &str) -> RowResult {
             description: description.to_owned(),
             reason: "ROW_UNREADABLE".to_owned(),
         }],
+        owner: String::new(),
     }
 }
 

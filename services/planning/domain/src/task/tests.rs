@@ -226,6 +226,7 @@ fn reassigning_needs_a_reason_and_somebody_active() {
             from_assignee_id: PETROV,
             to_assignee_id: SMIRNOVA,
             reason: "отпуск".to_owned(),
+            transfer_id: None,
         })]);
     given::<Task>([created()])
         .when(reassign(PETROV, "отпуск"))
@@ -248,6 +249,7 @@ fn a_hand_over_moves_only_what_is_open_and_of_the_former_owner() {
         from,
         to: SMIRNOVA,
         reason: "account handed over".to_owned(),
+        transfer_id: Some(TransferId(Uuid::from_u128(40))),
     };
     given::<Task>([created()])
         .when(hand_over(PETROV))
@@ -255,6 +257,7 @@ fn a_hand_over_moves_only_what_is_open_and_of_the_former_owner() {
             from_assignee_id: PETROV,
             to_assignee_id: SMIRNOVA,
             reason: "account handed over".to_owned(),
+            transfer_id: Some(TransferId(Uuid::from_u128(40))),
         })]);
     for history in [
         vec![],

@@ -3,11 +3,18 @@
 use std::path::Path;
 
 use es::golden::{family, faults};
-use planning_domain::Task;
+use planning_domain::{DataEntry, HandOver, Task};
 
 #[test]
 fn every_stored_form_still_reads() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-    let faults = faults(&folder, &[family::<Task>()]);
+    let faults = faults(
+        &folder,
+        &[
+            family::<DataEntry>(),
+            family::<HandOver>(),
+            family::<Task>(),
+        ],
+    );
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }

@@ -1,7 +1,7 @@
 use chrono::{DateTime, FixedOffset, TimeDelta, Utc};
 use es::{Aggregate, Personal, Rejection as _, Subject};
 use planning_domain::{
-    Task,
+    DataEntry, Task, data_entry,
     task::{Command, Created, Event, State},
 };
 use proptest::{collection::vec, option, prelude::*};
@@ -87,7 +87,8 @@ fn command() -> impl Strategy<Value = Command> {
         (staff(), staff(), text()).prop_map(|(from, to, reason)| Command::HandOver {
             from,
             to,
-            reason
+            reason,
+            transfer_id: None,
         }),
         (deadline(), text(), instant()).prop_map(|(due_at, reason, now)| Command::Reschedule {
             due_at,
@@ -101,6 +102,21 @@ fn command() -> impl Strategy<Value = Command> {
             }
         ),
         text().prop_map(|reason| Command::Cancel { reason }),
+    ]
+}
+
+fn request_command() -> impl Strategy<Value = data_entry::Command> {
+    prop_oneof![
+        (staff(), personal()).prop_map(|(requested_by, what)| {
+            data_entry::Command::Request(data_entry::Requested {
+                account_id: AccountId(Uuid::nil()),
+                person_id: None,
+                requested_by,
+                what,
+            })
+        }),
+        staff().prop_map(|by| data_entry::Command::Complete { by }),
+        (staff(), text()).prop_map(|(by, reason)| data_entry::Command::Decline { by, reason }),
     ]
 }
 
@@ -135,6 +151,29 @@ proptest! {
             history.extend(events);
         }
         prop_assert_eq!(Task::fold(&history), state);
+    }
+
+    #[test]
+    fn requests_are_total_idempotent_and_storable(commands in vec(request_command(), 0..8)) {
+        let mut history = Vec::new();
+        for command in commands {
+            let state = DataEntry::fold(&history);
+            let Ok(events) = DataEntry::decide(&state, command.clone()) else {
+                continue;
+            };
+            for event in &events {
+                let stored = es::encode::<DataEntry>(event).unwrap();
+                let bytes = stored.payload.to_string();
+                let (event_type, version) = (&stored.event_type, stored.schema_version);
+                let back = es::decode::<DataEntry>(event_type, version, bytes.as_bytes()).unwrap();
+                prop_assert_eq!(&back, event);
+            }
+            history.extend(events);
+            if let Ok(again) = DataEntry::decide(&DataEntry::fold(&history), command) {
+                prop_assert_eq!(again, vec![]);
+            }
+        }
+        prop_assert!(history.len() <= 2, "asked once, closed once");
     }
 
     /// Invariant 3: whatever is decided, the first deadline stays and moves only grow.

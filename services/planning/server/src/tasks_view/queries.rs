@@ -112,30 +112,40 @@ impl Filter {
             // An array on both sides of the `or`, so that each side can use its index.
             sql.push(" and (s.assignee_id = any(")
                 .push_bind(staff.clone())
-                .push(
-                    ") or s.account_id = any(array(
-                         with recursive seen as (
-                             select account_id from directory.accounts
-                             where merged_into is null and owner_id = any(",
-                )
-                .push_bind(staff.clone())
-                .push(
-                    ") union all
-                             select account_id from directory.accounts
-                             where merged_into is null and claim_holder_id = any(",
-                )
-                .push_bind(staff.clone())
-                .push(") and claimed_until > ")
-                .push_bind(self.now)
-                .push(
-                    " union all
-                             select merged.account_id from seen
-                             join directory.accounts merged on merged.merged_into = seen.account_id
-                         )
-                         select account_id from seen)))",
-                );
+                .push(") or s.account_id = any(array(");
+            add_seen_accounts(sql, staff, self.now);
+            sql.push(")))");
         }
     }
+}
+
+/// The accounts that these own or have claimed, and what was merged into them.
+pub(crate) fn add_seen_accounts(
+    sql: &mut QueryBuilder<Postgres>,
+    staff: &[Uuid],
+    now: DateTime<Utc>,
+) {
+    sql.push(
+        "with recursive seen as (
+             select account_id from directory.accounts
+             where merged_into is null and owner_id = any(",
+    )
+    .push_bind(staff.to_vec())
+    .push(
+        ") union all
+             select account_id from directory.accounts
+             where merged_into is null and claim_holder_id = any(",
+    )
+    .push_bind(staff.to_vec())
+    .push(") and claimed_until > ")
+    .push_bind(now)
+    .push(
+        " union all
+             select merged.account_id from seen
+             join directory.accounts merged on merged.merged_into = seen.account_id
+         )
+         select account_id from seen",
+    );
 }
 
 fn add_time(sql: &mut QueryBuilder<Postgres>, as_of: Option<DateTime<Utc>>) {

@@ -76,6 +76,7 @@ impl History {
             from_assignee_id: from,
             to_assignee_id: to,
             reason: "account handed over".to_owned(),
+            transfer_id: None,
         };
         self.record(number, at(when), &Event::Reassigned(reassigned));
     }

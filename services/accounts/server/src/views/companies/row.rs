@@ -3,7 +3,7 @@ use chrono::{DateTime, Utc};
 use es::Personal;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-use vocabulary::fold_for_search;
+use vocabulary::{fold_for_parts, fold_for_search};
 
 use super::extras::Extras;
 use crate::collation::sort_key;
@@ -42,10 +42,19 @@ pub(crate) struct Company {
     #[serde(default)]
     pub(crate) extras: Extras,
     pub(crate) merged_into: Option<Uuid>,
+    /// The file that brought it.
+    pub(crate) import_id: Option<Uuid>,
+    pub(crate) import_row: Option<i64>,
+    /// Everything that parts of words are looked for in.
+    words: Option<String>,
+    /// Of these, what other forms of words are looked for in.
+    texts: Option<String>,
+    address_words: Option<String>,
+    project_words: Option<String>,
 }
 
 impl Company {
-    pub(super) fn new(account_id: Uuid) -> Self {
+    pub(crate) fn new(account_id: Uuid) -> Self {
         let mut company = Self {
             account_id,
             ..Self::default()
@@ -54,14 +63,29 @@ impl Company {
         company
     }
 
-    pub(super) fn apply(&mut self, event: &Event, version: i64) {
+    pub(crate) fn apply(&mut self, event: &Event, version: i64) {
         self.version = version;
+        self.apply_event(event);
+        if matches!(
+            event,
+            Event::ProspectRegistered(_)
+                | Event::DetailsChanged(_)
+                | Event::CardSealedAnew(_)
+                | Event::Erased(_)
+        ) {
+            self.fold();
+        }
+    }
+
+    fn apply_event(&mut self, event: &Event) {
         match event {
             Event::ProspectRegistered(registered) => {
                 self.external_id.clone_from(&registered.external_id);
                 self.owner_id = registered.owner_id.map(|owner| owner.0);
                 self.registered_at = registered.registered_at;
                 self.status.clone_from(&registered.status);
+                self.import_id = registered.origin.map(|origin| origin.import_id.0);
+                self.import_row = registered.origin.map(|origin| origin.row);
                 self.change(&registered.details);
             }
             Event::DetailsChanged(details) => self.change(details),
@@ -129,6 +153,23 @@ impl Company {
         self.address.clear();
         self.extras.erase();
         self.erased = true;
+    }
+
+    fn fold(&mut self) {
+        let texts = [
+            &self.kind,
+            &self.city,
+            &self.region,
+            &self.address,
+            &self.industry,
+            &self.project,
+        ]
+        .map(String::as_str)
+        .join(" ");
+        self.words = Some(fold_for_parts(&format!("{} {texts}", self.name)));
+        self.texts = Some(fold_for_search(&texts));
+        self.address_words = Some(fold_for_parts(&self.address));
+        self.project_words = Some(fold_for_parts(&self.project));
     }
 
     fn rename(&mut self, name: String) {

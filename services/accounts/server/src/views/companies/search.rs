@@ -10,7 +10,7 @@ use accounts_domain::field::Value;
 use serde::Serialize;
 use sqlx::{PgPool, Postgres, QueryBuilder, types::Json};
 use uuid::Uuid;
-use vocabulary::{PhoneNumber, StaffId, fold_for_search};
+use vocabulary::{Outcome, PhoneNumber, StaffId, fold_for_parts, fold_for_search};
 
 use super::{Company, accounts_of_phone};
 
@@ -37,6 +37,9 @@ pub(crate) struct Filter {
     pub(crate) status: String,
     pub(crate) source: String,
     pub(crate) extras: Wanted,
+    pub(crate) address: String,
+    pub(crate) project: String,
+    pub(crate) last_outcome: Option<Outcome>,
 }
 
 /// Of what a card has beside the fields of every card, what must be there: a part of that column.
@@ -81,6 +84,41 @@ pub(crate) async fn count(pool: &PgPool, filter: &Filter) -> Result<i64, sqlx::E
         .persistent(false)
         .fetch_one(pool)
         .await
+}
+
+/// All that pass, in order.
+pub(crate) async fn ids(pool: &PgPool, filter: &Filter) -> Result<Vec<Uuid>, sqlx::Error> {
+    let text = Text::read(pool, &filter.query).await?;
+    let mut query =
+        QueryBuilder::new("select account_id from companies.companies where merged_into is null");
+    filter.push_owners(&mut query);
+    filter.push_rest(&mut query, &text);
+    query.push(" order by name_sort, account_id");
+    query
+        .build_query_scalar()
+        .persistent(false)
+        .fetch_all(pool)
+        .await
+}
+
+/// These companies, in this order; `seen_owners`: only theirs.
+pub(crate) async fn of_ids(
+    pool: &PgPool,
+    ids: &[Uuid],
+    seen_owners: Option<&[Uuid]>,
+) -> Result<Vec<Company>, sqlx::Error> {
+    let rows: Vec<Json<Company>> = sqlx::query_scalar(
+        "select to_jsonb(c)
+         from unnest($1::uuid[]) with ordinality as wanted (account_id, place)
+         join companies.companies c using (account_id)
+         where $2::uuid[] is null or c.owner_id = any($2)
+         order by place",
+    )
+    .bind(ids)
+    .bind(seen_owners)
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(|Json(company)| company).collect())
 }
 
 async fn fetch(
@@ -160,8 +198,11 @@ impl Filter {
             &self.kind,
             &self.status,
             &self.source,
+            &self.address,
+            &self.project,
         ];
         self.client.is_none()
+            && self.last_outcome.is_none()
             && self.extras == Wanted::default()
             && texts.iter().all(|text| text.trim().is_empty())
     }
@@ -211,8 +252,43 @@ impl Filter {
             query.push(" and extras @> ");
             query.push_bind(Json(self.extras.clone()));
         }
+        for (column, text) in [
+            ("address_words", &self.address),
+            ("project_words", &self.project),
+        ] {
+            for word in words(text) {
+                // What is in one of them is in all of them, and that has the indexes.
+                push_word(query, "words", "forms", &word);
+                push_word(
+                    query,
+                    column,
+                    &format!("to_tsvector('russian', {column})"),
+                    &word,
+                );
+            }
+        }
+        if let Some(outcome) = self.last_outcome {
+            query.push(
+                " and account_id in (select account_id from contacted.contacted where last_outcome = ",
+            );
+            query.push_bind(outcome.as_str()).push(")");
+        }
         text.push(query);
     }
+}
+
+fn words(text: &str) -> Vec<String> {
+    let folded = fold_for_search(text);
+    let words = folded.split(' ').filter(|word| !word.is_empty());
+    words.map(str::to_owned).collect()
+}
+
+/// A part of a word, or another form of one.
+fn push_word(query: &mut QueryBuilder<Postgres>, parts: &str, forms: &str, word: &str) {
+    query.push(format_args!(" and ({parts} like "));
+    query.push_bind(format!("%{}%", like_literal(&fold_for_parts(word))));
+    query.push(format_args!(" or {forms} @@ plainto_tsquery('russian', "));
+    query.push_bind(word.to_owned()).push("))");
 }
 
 /// What somebody typed to find a company.
@@ -224,7 +300,7 @@ enum Text {
     /// A whole phone, and whose it is.
     Phone(Vec<Uuid>),
     Parts {
-        /// Each is a part of the name.
+        /// Each is a part or another form of a word of the card.
         words: Vec<String>,
         /// Or one of these is a part of a phone.
         digits: Vec<String>,
@@ -250,7 +326,7 @@ impl Text {
             Self::Nothing
         } else {
             Self::Parts {
-                words: folded.split(' ').map(str::to_owned).collect(),
+                words: words(query),
                 digits: parts_of_phone(query),
             }
         }
@@ -269,8 +345,7 @@ impl Text {
             Self::Parts { words, digits } => {
                 query.push(" and ((true");
                 for word in words {
-                    query.push(" and name_folded like ");
-                    query.push_bind(format!("%{}%", like_literal(word)));
+                    push_word(query, "words", "forms", word);
                 }
                 query.push(")");
                 for digits in digits {
@@ -372,7 +447,8 @@ mod tests {
             query.sql().as_str(),
             " and owner_id = any($1) and owner_id is null and client = $2 and city_folded = $3 \
              and source = $4 and extras @> $5 \
-             and ((true and name_folded like $6 and name_folded like $7))"
+             and ((true and (words like $6 or forms @@ plainto_tsquery('russian', $7)) \
+             and (words like $8 or forms @@ plainto_tsquery('russian', $9))))"
         );
     }
 }

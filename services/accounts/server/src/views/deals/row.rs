@@ -41,7 +41,18 @@ pub(crate) enum Standing {
 }
 
 impl DealRow {
-    pub(super) fn opened(id: Uuid, opened: &Opened, version: i64) -> Self {
+    /// A deal as it is after one more event; a deal begins with its opening.
+    pub(crate) fn after(row: Option<Self>, event: &Event, recorded: &Recorded) -> Option<Self> {
+        match (row, event) {
+            (_, Event::Opened(opened)) => {
+                Some(Self::opened(recorded.stream.id, opened, recorded.version))
+            }
+            (Some(row), event) => Some(row.changed(event, recorded)),
+            (None, _) => None,
+        }
+    }
+
+    fn opened(id: Uuid, opened: &Opened, version: i64) -> Self {
         let new = Self {
             deal_id: id,
             account_id: opened.account_id.0,
@@ -66,7 +77,7 @@ impl DealRow {
         new.with(&opened.details)
     }
 
-    pub(super) fn changed(self, event: &Event, recorded: &Recorded) -> Self {
+    fn changed(self, event: &Event, recorded: &Recorded) -> Self {
         let row = Self {
             version: recorded.version,
             ..self
@@ -91,6 +102,7 @@ impl DealRow {
                 owner_id: transferred.to_owner_id.map(|id| id.0),
                 ..row
             },
+            Event::DocumentAttached(_) => row,
         }
     }
 

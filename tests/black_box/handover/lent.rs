@@ -1,0 +1,103 @@
+//! What is lent to a substitute is what the one who is away may do, and nothing made of two.
+
+use anyhow::{Context, ensure};
+use api::{
+    accounts::{EndAbsenceRequest, MarkAbsentRequest},
+    contacts::{Direction, GetTimelineRequest, InteractionKind, LogInteractionRequest, Outcome},
+};
+use tests::{
+    background::{Background, instant, reason, request_id},
+    client::Client,
+};
+use tonic::{Code, Status};
+
+use super::absence::{FROM, away, last, mark, office};
+
+const LATER: &str = "2026-05-09T09:00:00+03:00";
+
+async fn log_call(client: &Client, account_id: &str) -> Result<(), Status> {
+    let request = LogInteractionRequest {
+        request_id: request_id(),
+        account_id: account_id.to_owned(),
+        kind: InteractionKind::Call.into(),
+        direction: Direction::Outbound.into(),
+        outcome: Outcome::Connected.into(),
+        ..LogInteractionRequest::default()
+    };
+    client.contacts().log_interaction(request).await.map(|_| ())
+}
+
+async fn read(client: &Client, account_id: &str) -> Result<(), Status> {
+    let request = GetTimelineRequest {
+        account_id: account_id.to_owned(),
+        ..GetTimelineRequest::default()
+    };
+    client.contacts().get_timeline(request).await.map(|_| ())
+}
+
+fn code(answer: Result<(), Status>) -> Code {
+    answer.map_or_else(|status| status.code(), |()| Code::Ok)
+}
+
+/// T-098, X-16: an operator sees every company and logs no contacts; a manager logs contacts with
+/// his own. Whichever stands in for the other, nobody logs contacts with every company.
+#[tokio::test]
+async fn the_methods_of_one_do_not_meet_the_reach_of_another() -> anyhow::Result<()> {
+    let office = office().await?;
+    let (petrovs, nikitins) = (
+        office.account("acc-11").await?,
+        office.account("acc-21").await?,
+    );
+    let (nikitin, belova) = (office.client("s-21")?, office.client("s-30")?);
+    mark(&office, away(&office, "s-30", "s-21", FROM)).await?;
+    mark(&office, away(&office, "s-11", "s-30", FROM)).await?;
+    office.at(FROM).await?;
+    office.caught_up().await?;
+
+    ensure!(code(log_call(&nikitin, &nikitins).await) == Code::Ok);
+    ensure!(code(log_call(&nikitin, &petrovs).await) == Code::NotFound);
+    ensure!(code(read(&nikitin, &petrovs).await) == Code::NotFound);
+
+    ensure!(code(log_call(&belova, &nikitins).await) == Code::NotFound);
+    ensure!(code(log_call(&belova, &petrovs).await) == Code::Ok);
+    let (_, metadata) = last(&office, "contacts", "interaction.logged").await?;
+    ensure!(
+        metadata["actor"]["id"] == office.staff["s-30"].as_str()
+            && metadata["on_behalf_of"] == office.staff["s-11"].as_str(),
+        "{metadata}"
+    );
+    Ok(())
+}
+
+/// T-098: what was lent is not lent on, nor longer than it was.
+#[tokio::test]
+async fn a_substitute_prolongs_nothing() -> anyhow::Result<()> {
+    let office = office().await?;
+    let absence_id = mark(&office, away(&office, "s-10", "s-12", FROM)).await?;
+    office.at(FROM).await?;
+    office.caught_up().await?;
+    let smirnova = office.client("s-12")?;
+    let out_of_reach = |status: &Status| reason(status) == "SUBSTITUTE_OUT_OF_REACH";
+    for who in ["s-10", "s-11"] {
+        let request = longer(&office, who, "s-12");
+        let answer = smirnova.staff().mark_absent(request).await;
+        let refused = answer.err().context("was taken")?;
+        ensure!(out_of_reach(&refused), "{who}: {refused:?}");
+    }
+    let request = EndAbsenceRequest {
+        request_id: request_id(),
+        staff_id: office.staff["s-10"].clone(),
+        absence_id,
+        reason: "вернулся".to_owned(),
+    };
+    let answer = smirnova.staff().end_absence(request).await;
+    ensure!(answer.err().is_some_and(|refused| out_of_reach(&refused)));
+    Ok(())
+}
+
+fn longer(office: &Background, who: &str, substitute: &str) -> MarkAbsentRequest {
+    MarkAbsentRequest {
+        until: Some(instant(LATER)),
+        ..away(office, who, substitute, "2026-04-09T09:00:00+03:00")
+    }
+}
