@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, future, sync::Arc, time::Duration};
 
 use async_nats::{
     connection::State,
@@ -10,7 +10,10 @@ use es_postgres::{
 };
 use futures::future::BoxFuture;
 use kill_point::kill_point;
-use tokio::time::{sleep, timeout};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
 use uuid::Uuid;
 
 use crate::{
@@ -39,6 +42,8 @@ const WITHOUT_STREAM: Duration = Duration::from_secs(1);
 /// How often a reader that does without the bus asks the owner.
 const POLL: Duration = Duration::from_millis(500);
 const OPEN: Duration = Duration::from_secs(3);
+/// How long the bus may take where somebody waits for what the owner has.
+const HURRY: Duration = Duration::from_millis(300);
 /// Messages kept in memory while one before them is missing.
 const HELD: usize = 1_000;
 
@@ -60,6 +65,10 @@ pub struct Foreign {
     /// The owner has what the bus did not bring, or what it brought is not of the reader's life:
     /// asked before listening again.
     ask: bool,
+    /// A position that somebody waits for.
+    awaited: watch::Receiver<i64>,
+    /// One of those that the owner did not have either when it was asked.
+    absent: i64,
 }
 
 struct Held {
@@ -69,18 +78,22 @@ struct Held {
 }
 
 impl Foreign {
-    /// `owner`'s log; `consumer` is what the reader is called on the bus.
+    /// `owner`'s log; `consumer` is what the reader is called on the bus; `awaited` tells of positions
+    /// that are wanted soon.
     pub fn new(
         jetstream: jetstream::Context,
         owner: &'static str,
         consumer: String,
         fetch: Fetch,
+        awaited: watch::Receiver<i64>,
     ) -> Self {
         Self {
             jetstream,
             owner,
             consumer,
             fetch,
+            awaited,
+            absent: 0,
             subscription: None,
             held: BTreeMap::new(),
             life: None,
@@ -111,6 +124,7 @@ impl Foreign {
         let first = self.held.first_key_value().map(|(&position, _)| position);
         let hole = first.map_or(i64::MAX, |first| first - after.position - 1);
         let limit = hole.clamp(1, limit as i64);
+        let awaited = *self.awaited.borrow();
         let asked = asked(&self.fetch, self.owner, after, limit).await;
         if let Err(SourceError::OtherLife(lives)) = &asked {
             self.life = lives.last().map(|life| life.epoch);
@@ -119,6 +133,9 @@ impl Foreign {
         let batch = asked?;
         self.life = Some(batch.epoch);
         self.ask = first.is_none() && !batch.events.is_empty();
+        if batch.events.is_empty() {
+            self.absent = awaited;
+        }
         if batch.events.is_empty() && first.is_some() {
             // The stream is ahead of its log: a log restored from a backup, whose relay has not
             // yet emptied the stream. What is still true will be delivered again.
@@ -129,13 +146,25 @@ impl Foreign {
         Ok((!batch.events.is_empty()).then_some(batch))
     }
 
+    /// Whether somebody waits for what the owner may have.
+    fn hurries(&mut self, after: i64) -> bool {
+        let awaited = *self.awaited.borrow_and_update();
+        awaited > after && awaited != self.absent
+    }
+
     /// Waits for messages behind a position; false if none came.
     async fn listen(&mut self, after: i64) -> bool {
+        let hurries = self.hurries(after);
+        let (open_within, within) = if hurries {
+            (HURRY, HURRY)
+        } else {
+            (OPEN, IDLE)
+        };
         if self.jetstream.client().connection_state() != State::Connected {
             self.subscription = None;
         } else if self.subscription.is_none() {
             let open = Subscription::open(&self.jetstream, self.owner, &self.consumer, after);
-            match timeout(OPEN, Box::pin(open)).await {
+            match timeout(open_within, Box::pin(open)).await {
                 Ok(Ok(subscription)) => self.subscription = Some(subscription),
                 Ok(Err(error)) => tracing::debug!(consumer = self.consumer, "not open: {error}"),
                 Err(_elapsed) => tracing::debug!(consumer = self.consumer, "not open in time"),
@@ -144,7 +173,11 @@ impl Foreign {
         let Some(subscription) = &mut self.subscription else {
             return false;
         };
-        let first = match timeout(IDLE, subscription.next()).await {
+        let heard = tokio::select! {
+            heard = timeout(within, subscription.next()) => heard,
+            () = changed(&mut self.awaited), if !hurries => return true,
+        };
+        let first = match heard {
             Ok(Ok(message)) => message,
             Ok(Err(error)) => {
                 tracing::info!(consumer = self.consumer, "opening again: {error}");
@@ -219,9 +252,20 @@ impl Source for Foreign {
                 return Ok(batch);
             }
             if self.subscription.is_none() && listens {
-                sleep(WITHOUT_STREAM).await;
+                tokio::select! {
+                    () = sleep(WITHOUT_STREAM) => {}
+                    () = changed(&mut self.awaited) => {}
+                }
             }
         }
+    }
+}
+
+/// Resolves when another position is awaited.
+async fn changed(awaited: &mut watch::Receiver<i64>) {
+    if awaited.changed().await.is_err() {
+        // Nobody is left to wait for anything.
+        future::pending::<()>().await;
     }
 }
 

@@ -228,8 +228,9 @@ impl Service {
         let jetstream = self.node.jetstream.clone();
         let consumer = format!("{}--{purpose}--{}", self.name(), self.node.instance());
         let fetch = self.node.peers.fetch(source);
+        let awaited = self.views.awaited(source);
         Events::Bus(Box::new(bus::Foreign::new(
-            jetstream, source, consumer, fetch,
+            jetstream, source, consumer, fetch, awaited,
         )))
     }
 

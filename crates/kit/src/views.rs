@@ -8,6 +8,7 @@ use std::{
 
 use api::common::Position;
 use es_postgres::projection::{Progress, Reached};
+use futures::FutureExt as _;
 use sqlx::PgPool;
 use tokio::sync::watch;
 
@@ -24,6 +25,8 @@ pub struct Views {
     directory: Directory,
     /// By view: counts up whenever it has moved.
     changes: Arc<Mutex<BTreeMap<&'static str, watch::Sender<i64>>>>,
+    /// By log: the position that a caller has found missing here last.
+    awaited: Arc<BTreeMap<&'static str, watch::Sender<i64>>>,
 }
 
 impl Views {
@@ -33,6 +36,7 @@ impl Views {
             directory,
             progress: Progress::default(),
             changes: Arc::default(),
+            awaited: Arc::new(SERVICES.map(|name| (name, watch::Sender::default())).into()),
         }
     }
 
@@ -56,12 +60,7 @@ impl Views {
         v.finish()?;
         let waited = tokio::time::timeout(limit.min(PATIENCE), async {
             for wanted in positions {
-                self.progress
-                    .wait(&self.pool, &wanted.service, wanted.position)
-                    .await;
-                if wanted.service == "accounts" {
-                    self.directory_at(wanted.position).await;
-                }
+                self.applied(&wanted.service, wanted.position).await;
             }
         });
         waited.await.map_err(|_| AppError::ViewBehind)
@@ -69,8 +68,43 @@ impl Views {
 
     /// Waits until the directory, with its snapshot in memory, has this position of accounts' log.
     pub(crate) async fn directory_reached(&self, position: i64) -> Result<(), AppError> {
-        let waited = tokio::time::timeout(PATIENCE, self.directory_at(position));
+        let reached = self.hurrying("accounts", position, || self.directory_at(position));
+        let waited = tokio::time::timeout(PATIENCE, reached);
         waited.await.map_err(|_| AppError::ViewBehind)
+    }
+
+    /// Waits until the views and the directory have it.
+    async fn applied(&self, service: &str, position: i64) {
+        let applied = || async {
+            self.progress.wait(&self.pool, service, position).await;
+            if service == "accounts" {
+                self.directory_at(position).await;
+            }
+        };
+        self.hurrying(service, position, applied).await;
+    }
+
+    /// Waits for what comes with a position, and lets the readers of its log know if they have not
+    /// got there yet: they need not wait for the bus.
+    async fn hurrying<W: Future<Output = ()>>(
+        &self,
+        service: &str,
+        position: i64,
+        wait: impl Fn() -> W,
+    ) {
+        if wait().now_or_never().is_some() {
+            return;
+        }
+        if let Some(awaited) = self.awaited.get(service) {
+            awaited.send_replace(position);
+        }
+        wait().await;
+    }
+
+    /// The position of a log that somebody waits for.
+    pub(crate) fn awaited(&self, service: &str) -> watch::Receiver<i64> {
+        let awaited = self.awaited.get(service);
+        awaited.map_or_else(|| watch::channel(0).1, watch::Sender::subscribe)
     }
 
     async fn directory_at(&self, position: i64) {

@@ -1,7 +1,10 @@
+use std::{pin::pin, time::Duration};
+
 use async_nats::jetstream::message::PublishMessage;
 use bus::Foreign;
 use es::Recorded;
 use es_postgres::projection::{Cursor, Source, SourceError};
+use tokio::{sync::watch, time::timeout};
 
 use crate::world::World;
 
@@ -23,8 +26,12 @@ async fn follow(foreign: &mut Foreign, events: &mut Vec<Recorded>, position: i64
 const CONSUMER: &str = "contacts--timeline--1";
 
 fn foreign(world: &World) -> Foreign {
-    let jetstream = world.jetstream.clone();
-    Foreign::new(jetstream, "accounts", CONSUMER.to_owned(), world.fetch())
+    named(world, CONSUMER, watch::channel(0).1)
+}
+
+fn named(world: &World, consumer: &str, awaited: watch::Receiver<i64>) -> Foreign {
+    let (jetstream, fetch) = (world.jetstream.clone(), world.fetch());
+    Foreign::new(jetstream, "accounts", consumer.to_owned(), fetch, awaited)
 }
 
 #[tokio::test]
@@ -118,15 +125,49 @@ async fn without_nats_it_only_takes_longer() {
 }
 
 #[tokio::test]
+async fn what_somebody_waits_for_is_read_from_the_owner_when_the_bus_is_silent() {
+    let world = World::new().await;
+    let head = world
+        .relayed(async |mut relayed| {
+            let head = world.append(5).await;
+            relayed.up_to(head).await;
+            head
+        })
+        .await;
+    let (waits, awaited) = watch::channel(0);
+    let mut reader = named(&world, CONSUMER, awaited);
+    let mut read = Vec::new();
+    follow(&mut reader, &mut read, head).await;
+    let after = Cursor {
+        epoch: Some(world.log.epoch()),
+        position: head,
+        hash: None,
+    };
+    let soon = Duration::from_secs(2);
+    let mut next = pin!(reader.next(&after, 7));
+    assert!(timeout(soon, &mut next).await.is_err(), "there is no more");
+    // Nobody relays any more.
+    let head = world.append(3).await;
+    assert!(
+        timeout(soon, &mut next).await.is_err(),
+        "the bus is heard first"
+    );
+    waits.send_replace(head);
+    let batch = timeout(soon, next)
+        .await
+        .expect("asked at once")
+        .expect("the owner answers");
+    assert_eq!(batch.events, world.events().await[5..]);
+}
+
+#[tokio::test]
 async fn two_replicas_hear_everything_each() {
     let world = World::new().await;
     world
         .relayed(async |mut relayed| {
             let head = world.append(10).await;
             relayed.up_to(head).await;
-            let jetstream = world.jetstream.clone();
-            let other = "contacts--timeline--2".to_owned();
-            let mut other = Foreign::new(jetstream, "accounts", other, world.fetch());
+            let mut other = named(&world, "contacts--timeline--2", watch::channel(0).1);
             let mut one = foreign(&world);
             let (mut here, mut there) = (Vec::new(), Vec::new());
             let head = head + 20;
