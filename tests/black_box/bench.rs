@@ -37,7 +37,9 @@ fn bench_append_is_correct() -> anyhow::Result<()> {
             "{report}"
         );
         ensure!(report["stale_refused"] == report["stale_sent"], "{report}");
-        ensure!(report["ratio"].as_f64().is_some(), "{report}");
+        for ratio in ["ratio", "bare_ratio"] {
+            ensure!(report[ratio].as_f64().is_some(), "{report}");
+        }
     }
     Ok(())
 }

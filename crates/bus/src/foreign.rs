@@ -164,7 +164,11 @@ impl Foreign {
             self.subscription = None;
         } else if self.subscription.is_none() {
             let open = Subscription::open(&self.jetstream, self.owner, &self.consumer, after);
-            match timeout(open_within, Box::pin(open)).await {
+            let opened = tokio::select! {
+                opened = timeout(open_within, Box::pin(open)) => opened,
+                () = changed(&mut self.awaited), if !hurries => return false,
+            };
+            match opened {
                 Ok(Ok(subscription)) => self.subscription = Some(subscription),
                 Ok(Err(error)) => tracing::debug!(consumer = self.consumer, "not open: {error}"),
                 Err(_elapsed) => tracing::debug!(consumer = self.consumer, "not open in time"),

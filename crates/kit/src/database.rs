@@ -34,6 +34,8 @@ pub(crate) fn pool(config: &config::Database, service: &'static str) -> Result<P
             ("statement_timeout", "20s"),
             ("lock_timeout", "5s"),
             ("idle_in_transaction_session_timeout", "30s"),
+            // Compiling a statement takes longer than any of ours runs.
+            ("jit", "off"),
         ]);
     Ok(PgPoolOptions::new()
         .max_connections(config.pool_size)

@@ -1,7 +1,10 @@
 //! The kill sweep: a load goes on while the one process that serves dies again and again, each
 //! time at another point, and is started anew.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use anyhow::ensure;
 use tokio::time::Instant;
@@ -17,6 +20,8 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(8);
 /// Of the second try: what is rare has to happen at all.
 const LONG_PATIENCE: Duration = Duration::from_mins(1);
+/// The latest pass of a point that a process dies at.
+const LATEST: u32 = 30;
 const VANDAL: Duration = Duration::from_millis(200);
 /// Points of `kontakty migrate`, a process of its own.
 const MIGRATION: &str = "migrate.";
@@ -79,6 +84,8 @@ pub async fn at_random(run: &mut Run, kills: usize) -> anyhow::Result<Swept> {
         .into_iter()
         .filter(|point| !point.starts_with(MIGRATION))
         .collect();
+    // What was not passed so often once is not waited for again.
+    let mut latest: HashMap<&str, u32> = HashMap::new();
     let mut swept = Swept::default();
     while swept.kills < kills {
         if rng.u8(..3) == 0 {
@@ -87,9 +94,12 @@ pub async fn at_random(run: &mut Run, kills: usize) -> anyhow::Result<Swept> {
             server.kill().await?;
             swept.kills += 1;
         } else {
-            let nth = rng.u32(1..=30);
             let point: &String = one_of(&mut rng, &points);
-            die_at(run, point, nth, PATIENCE, &mut swept).await?;
+            let latest = latest.entry(point).or_insert(LATEST);
+            let nth = rng.u32(1..=*latest);
+            if !die_at(run, point, nth, PATIENCE, &mut swept).await? {
+                *latest = nth.div_ceil(2);
+            }
         }
         if swept.kills.is_multiple_of(50) {
             println!("{} kills, {} commands", swept.kills, run.load.settled());

@@ -218,10 +218,10 @@ impl Appender {
 
     async fn connect(pool: &PgPool) -> Result<PgConnection, sqlx::Error> {
         let mut connection = pool.acquire().await?.detach();
-        // Statistics come late to a new table, and a batch must not scan one. A lock must not
-        // outlive a process that hangs.
+        // Statistics come late to a new table, and a batch must not scan one; a plan that has to is no
+        // reason to compile it. A lock must not outlive a process that hangs.
         sqlx::raw_sql(
-            "set plan_cache_mode = force_generic_plan; set enable_seqscan = off; \
+            "set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set jit = off; \
              set statement_timeout = '15s'; set idle_in_transaction_session_timeout = '10s'",
         )
         .execute(&mut connection)

@@ -215,6 +215,7 @@ fn every_service_has_the_same_log() {
         "0022_expand_append_one.sql",
         "0023_expand_append_columns.sql",
         "0030_expand_reservations.sql",
+        "0031_expand_head_in_place.sql",
     ] {
         let log =
             |service: &str| std::fs::read_to_string(format!("{root}/{service}/{file}")).unwrap();

@@ -116,6 +116,13 @@ pub(crate) async fn make_head(
     Ok(Some(outcome.await?.position))
 }
 
+/// Administrators keep their own rights: so there is always one.
+fn somebody_else(v: &mut Violations, ctx: &Ctx, id: Option<StaffId>) {
+    if id == Some(ctx.staff_id()) {
+        v.add("staff_id", "must be somebody else");
+    }
+}
+
 /// Login and password belong together, and both to the built-in login.
 fn credentials(v: &mut Violations, login: &str, password: &str) -> String {
     let login = v.line("login", login, MAX_LOGIN);
@@ -194,6 +201,7 @@ impl StaffService for Staff {
         let mut v = Violations::new();
         let id = v.id("staff_id", &req.staff_id);
         let role = wire::role(&mut v, "role", req.role);
+        somebody_else(&mut v, &ctx, id);
         let reason = v.required("reason", &req.reason, MAX_TEXT);
         let (id, role) = checked(v, id.zip(role))?;
         let command = domain::Command::ChangeRole { role, reason };
@@ -248,6 +256,7 @@ impl StaffService for Staff {
         let (ctx, req) = self.service.command(request).await?;
         let mut v = Violations::new();
         let id = v.id("staff_id", &req.staff_id);
+        somebody_else(&mut v, &ctx, id);
         let reason = v.required("reason", &req.reason, MAX_TEXT);
         let id = checked(v, id)?;
         let views = &self.service.views;

@@ -43,9 +43,14 @@ pub(super) struct Report {
     peer: &'static str,
     appends_per_s: Vec<f64>,
     inserts_per_s: Vec<f64>,
+    bare_inserts_per_s: Vec<f64>,
     appends_per_s_median: f64,
     inserts_per_s_median: f64,
+    bare_inserts_per_s_median: f64,
+    /// Appends to inserts into a table like the log.
     ratio: f64,
+    /// Appends to inserts into a table that refuses nothing.
+    bare_ratio: f64,
     acknowledged: u64,
     stored: u64,
     stale_sent: u64,
@@ -66,6 +71,8 @@ impl Report {
             text("Peer", "peer"),
             number("Peer/s", "inserts_per_s"),
             number("Ratio", "ratio"),
+            number("Bare/s", "bare_inserts_per_s"),
+            number("Ratio", "bare_ratio"),
             number("Acknowledged", "acknowledged"),
             number("Stored", "stored"),
             number("Stale refused", "stale_refused"),
@@ -76,6 +83,8 @@ impl Report {
             self.peer.to_owned(),
             format!("{:.0}", self.inserts_per_s_median),
             format!("{:.2}", self.ratio),
+            format!("{:.0}", self.bare_inserts_per_s_median),
+            format!("{:.2}", self.bare_ratio),
             self.acknowledged.to_string(),
             self.stored.to_string(),
             format!("{} of {}", self.stale_refused, self.stale_sent),
@@ -151,23 +160,28 @@ async fn rounds(
         .connect_with(options.clone())
         .await?;
     accounts::MIGRATOR.run(&pool).await?;
-    // Rows and indexes as the log has them, so that the same work is compared.
+    // Rows and indexes as the log has them, so that the same work is compared; and the rows alone,
+    // for what the log's promises cost.
     sqlx::raw_sql(
         "create table plain (like log.events including constraints including indexes);
-         alter table plain alter position add generated always as identity",
+         alter table plain alter position add generated always as identity;
+         create table bare (like log.events);
+         alter table bare alter position add generated always as identity, add primary key (position)",
     )
     .execute(&pool)
     .await?;
     let log = Log::open(pool.clone(), "bench", MasterKey::new([7; 32])).await?;
     let writers = Arc::new(Writers::new(workload.writers));
-    let (mut appends, mut inserts) = (Vec::new(), Vec::new());
+    let (mut appends, mut inserts, mut bare) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..workload.rounds {
         appends.push(writers.round(&log, workload.seconds).await?);
-        inserts.push(if workload.writers == 1 {
-            insert_through_sqlx(&pool, workload.seconds).await?
-        } else {
-            insert_through_pgbench(options, workload).await?
-        });
+        for (table, rates) in [("plain", &mut inserts), ("bare", &mut bare)] {
+            rates.push(if workload.writers == 1 {
+                insert_through_sqlx(&pool, table, workload.seconds).await?
+            } else {
+                insert_through_pgbench(options, table, workload).await?
+            });
+        }
     }
     let stored: i64 = sqlx::query_scalar("select count(*) from log.events")
         .fetch_one(&pool)
@@ -178,7 +192,8 @@ async fn rounds(
         &writers.stale_refused,
     ]
     .map(|count| count.load(Ordering::Relaxed));
-    let (append, insert) = (median(&appends), median(&inserts));
+    let [append, insert, bare_insert] = [&appends, &inserts, &bare].map(|rates| median(rates));
+    let ratio = |peer: f64| (append / peer * 1000.0).round() / 1000.0;
     Ok(Report {
         writers: workload.writers,
         seconds: workload.seconds,
@@ -190,9 +205,12 @@ async fn rounds(
         },
         appends_per_s: appends,
         inserts_per_s: inserts,
+        bare_inserts_per_s: bare,
         appends_per_s_median: append,
         inserts_per_s_median: insert,
-        ratio: (append / insert * 1000.0).round() / 1000.0,
+        bare_inserts_per_s_median: bare_insert,
+        ratio: ratio(insert),
+        bare_ratio: ratio(bare_insert),
         acknowledged,
         stored: stored as u64,
         stale_sent,
@@ -305,32 +323,34 @@ static PAYLOAD: LazyLock<Vec<u8>> = LazyLock::new(|| {
     payload
 });
 
-async fn insert_through_sqlx(pool: &PgPool, seconds: u64) -> anyhow::Result<f64> {
+async fn insert_through_sqlx(pool: &PgPool, table: &str, seconds: u64) -> anyhow::Result<f64> {
     let mut connection = pool.acquire().await?;
+    let insert: Arc<str> = format!(
+        "insert into {table} (event_id, stream, version, type, schema_version, occurred_at,
+                              recorded_at, request_id, metadata, payload, hash)
+         values ($1, $2, $3, 'bench.appended', 1, $4, $4, $5, $6, $7, $8)"
+    )
+    .into();
     let began = Instant::now();
     let mut inserted = 0_u64;
     while began.elapsed() < Duration::from_secs(seconds) {
         let number = fastrand::u64(1..i64::MAX as u64);
         let id = Uuid::from_u64_pair(number, number);
         let now = chrono::DateTime::UNIX_EPOCH + Duration::from_micros(number >> 12);
-        sqlx::query(
-            "insert into plain (event_id, stream, version, type, schema_version, occurred_at,
-                                recorded_at, request_id, metadata, payload, hash)
-             values ($1, $2, $3, 'bench.appended', 1, $4, $4, $5, $6, $7, $8)",
-        )
-        .bind(id)
-        .bind(format!(
-            "bench-{}",
-            Uuid::from_u64_pair(0, number % STREAMS as u64)
-        ))
-        .bind(number as i64)
-        .bind(now)
-        .bind(id)
-        .bind(METADATA)
-        .bind(&*PAYLOAD)
-        .bind([7_u8; 32])
-        .execute(&mut *connection)
-        .await?;
+        sqlx::query(AssertSqlSafe(Arc::clone(&insert)))
+            .bind(id)
+            .bind(format!(
+                "bench-{}",
+                Uuid::from_u64_pair(0, number % STREAMS as u64)
+            ))
+            .bind(number as i64)
+            .bind(now)
+            .bind(id)
+            .bind(METADATA)
+            .bind(&*PAYLOAD)
+            .bind([7_u8; 32])
+            .execute(&mut *connection)
+            .await?;
         inserted += 1;
     }
     Ok(inserted as f64 / began.elapsed().as_secs_f64())
@@ -338,6 +358,7 @@ async fn insert_through_sqlx(pool: &PgPool, seconds: u64) -> anyhow::Result<f64>
 
 async fn insert_through_pgbench(
     options: &PgConnectOptions,
+    table: &str,
     workload: &Workload,
 ) -> anyhow::Result<f64> {
     let mut script = tempfile::NamedTempFile::new()?;
@@ -345,7 +366,7 @@ async fn insert_through_pgbench(
         script,
         "\\set stream random(1, {STREAMS})
 \\set number random(1, 9223372036854775806)
-insert into plain (event_id, stream, version, type, schema_version, occurred_at,
+insert into {table} (event_id, stream, version, type, schema_version, occurred_at,
                    recorded_at, request_id, metadata, payload, hash)
 values (lpad(to_hex(:number::bigint), 32, '0')::uuid,
         'bench-00000000-0000-0000-0000-' || lpad(:stream::text, 12, '0'),

@@ -1,7 +1,8 @@
 use api::{
     accounts::{
-        AppointGroupHeadRequest, DismissStaffRequest, FormGroupRequest, HireStaffRequest,
-        ListGroupsRequest, ListStaffRequest, LoginRequest, SetPasswordRequest, WhoAmIRequest,
+        AppointGroupHeadRequest, ChangeRoleRequest, DismissStaffRequest, FormGroupRequest,
+        HireStaffRequest, ListGroupsRequest, ListStaffRequest, LoginRequest, SetPasswordRequest,
+        WhoAmIRequest,
     },
     rights::Role,
 };
@@ -95,6 +96,33 @@ async fn every_fault_is_named_at_once() {
         "role",
     ];
     assert_eq!(fields, expected);
+}
+
+#[tokio::test]
+async fn an_administrator_stays() {
+    let office = Office::staffed().await;
+    let mut staff = office.staff("s-02");
+    let dismiss = DismissStaffRequest {
+        staff_id: staff_id("s-02"),
+        reason: "ухожу".to_owned(),
+        ..Default::default()
+    };
+    let change = ChangeRoleRequest {
+        staff_id: staff_id("s-02"),
+        role: Role::Manager.into(),
+        reason: "хочу продавать".to_owned(),
+        ..Default::default()
+    };
+    let (code, _, fields) = refused(staff.dismiss_staff(dismiss).await);
+    assert_eq!(
+        (code, fields),
+        (Code::InvalidArgument, vec!["staff_id".to_owned()])
+    );
+    let (code, _, fields) = refused(staff.change_role(change).await);
+    assert_eq!(
+        (code, fields),
+        (Code::InvalidArgument, vec!["staff_id".to_owned()])
+    );
 }
 
 #[tokio::test]
