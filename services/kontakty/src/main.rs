@@ -11,6 +11,11 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
+/// Many small, short-lived values on several threads: the campaign of the tests takes a fifth less time
+/// than with the system's allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The backend of a cold-sales department: nobody is forgotten, nothing is forgotten.
 ///
 /// Start an office with `kontakty up --demo`, then ask it: `kontakty report scorecard`.
