@@ -250,6 +250,13 @@ impl Ctx {
         directory.scope(&self.call.acts_as)
     }
 
+    /// Whether the caller may give this member of staff something to do (invariant 2), by a
+    /// directory that may know more than at the beginning of the call.
+    pub fn may_plan_for(&self, directory: &Snapshot, assignee: StaffId) -> bool {
+        let all = &self.call.acts_as;
+        all.iter().any(|one| directory.plans_for(one, assignee))
+    }
+
     /// In which dates are days.
     pub fn zone(&self) -> Tz {
         self.zone

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, future::Future};
 use api::common::Position;
 use csv::{Terminator, WriterBuilder};
 use rust_xlsxwriter::{Workbook, Worksheet, XlsxError};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use uuid::Uuid;
 
 use crate::{AppError, CardsExported, Ctx, Export, ExportEvent, Sender, Service, StreamEnd};
@@ -14,6 +15,9 @@ const UTF8_MARK: &str = "\u{feff}";
 
 /// A workbook is made in memory; of these rows it takes some hundred megabytes.
 const MOST_XLSX_ROWS: usize = 100_000;
+
+/// Of them so many at once in a process.
+static WORKBOOKS: Semaphore = Semaphore::const_new(2);
 
 /// Rows that are read at a time, and sent in one part.
 const PART_ROWS: usize = 500;
@@ -155,6 +159,8 @@ pub struct CardList {
     /// Which, in the order of the rows.
     pub ids: Vec<Uuid>,
     record: Position,
+    /// Room for a workbook until it has been sent.
+    _room: Option<SemaphorePermit<'static>>,
 }
 
 /// A part of a file, in the words of the contract.
@@ -186,6 +192,16 @@ impl CardList {
                 format!("a workbook takes at most {MOST_XLSX_ROWS} rows"),
             ));
         }
+        let room = match format {
+            SheetFormat::Csv => None,
+            SheetFormat::Xlsx => {
+                let room = WORKBOOKS.try_acquire().map_err(|_| AppError::Exhausted {
+                    reason: "WORKBOOKS_BUSY",
+                    message: "too many workbooks are being made",
+                });
+                Some(room?)
+            }
+        };
         let exported = ExportEvent::CardsExported(CardsExported {
             what: what.to_owned(),
             format: format.as_str().to_owned(),
@@ -201,6 +217,7 @@ impl CardList {
             language,
             ids,
             record: service.position(recorded.await?.position),
+            _room: room,
         })
     }
 

@@ -8,7 +8,6 @@ use std::{
 
 use api::common::Position;
 use es_postgres::projection::{Progress, Reached};
-use futures::FutureExt as _;
 use sqlx::PgPool;
 use tokio::sync::watch;
 
@@ -16,6 +15,9 @@ use crate::{AppError, Violations, config::SERVICES, directory::Directory};
 
 /// A reader waits no longer for what it wrote itself.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
+
+/// While it waits, it tells the readers of the log again.
+const SAID_AGAIN: Duration = Duration::from_millis(500);
 
 /// The read models of one service; clones share them.
 #[derive(Clone)]
@@ -85,20 +87,21 @@ impl Views {
     }
 
     /// Waits for what comes with a position, and lets the readers of its log know if they have not
-    /// got there yet: they need not wait for the bus.
+    /// got there yet: they need not wait for the bus. Says it again and again, because others who
+    /// wait for less say so in the same place.
     async fn hurrying<W: Future<Output = ()>>(
         &self,
         service: &str,
         position: i64,
         wait: impl Fn() -> W,
     ) {
-        if wait().now_or_never().is_some() {
-            return;
+        let mut waiting = Duration::ZERO;
+        while tokio::time::timeout(waiting, wait()).await.is_err() {
+            if let Some(awaited) = self.awaited.get(service) {
+                awaited.send_replace(position);
+            }
+            waiting = SAID_AGAIN;
         }
-        if let Some(awaited) = self.awaited.get(service) {
-            awaited.send_replace(position);
-        }
-        wait().await;
     }
 
     /// The position of a log that somebody waits for.

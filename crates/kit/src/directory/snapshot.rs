@@ -219,7 +219,7 @@ impl Snapshot {
         all.iter().any(|one| self.plans_for(one, assignee))
     }
 
-    fn plans_for(&self, principal: &Principal, assignee: StaffId) -> bool {
+    pub(crate) fn plans_for(&self, principal: &Principal, assignee: StaffId) -> bool {
         match principal {
             Principal::Staff { id, role, .. } => match role {
                 Role::Administrator => true,

@@ -35,6 +35,11 @@ pub(super) const TABLE: &[(&str, &str, &str)] = &[
         "The server is overloaded. Try again a little later.",
     ),
     (
+        "WORKBOOKS_BUSY",
+        "Сейчас готовится слишком много файлов Excel. Повторите через минуту или выгрузите CSV.",
+        "Too many Excel files are being made. Try again in a minute, or take CSV.",
+    ),
+    (
         "MESSAGE_TOO_LARGE",
         "Запрос или ответ слишком велик.",
         "The request or the answer is too large.",

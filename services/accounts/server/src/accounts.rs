@@ -6,7 +6,7 @@ pub(crate) mod commands;
 pub(crate) mod extras;
 pub(crate) mod transfer;
 
-use accounts_domain::{card::extras::Link, catalogue::List, reading::What};
+use accounts_domain::{catalogue::List, reading::What};
 use api::accounts::{
     self as pb, AssignOwnerRequest, AssignOwnerResponse, CancelOrderRequest, CancelOrderResponse,
     ChangeAccountDetailsRequest, ChangeAccountDetailsResponse, GetAccountRequest,
@@ -55,10 +55,7 @@ impl Accounts {
             .ok_or(AppError::NotFound { what: "account" })?;
         let ids = self.service.directory.ids_of(id).await?;
         let orders = orders::of_account(pool, &ids).await?;
-        let linked = company.extras.links.iter().filter_map(Link::account);
-        let linkable = extras::visible(&self.service, ctx, linked.collect()).await?;
-        let mut links = company.extras.links.clone();
-        links.retain(|link| link.account().is_none_or(|id| linkable.contains(&id)));
+        let links = extras::seen_links(&self.service, ctx, &company.extras.links).await?;
         let since = statuses::since(pool, id).await?;
         let origin = company.import_id.zip(company.import_row);
         let mut account = wire::account(company, orders);
@@ -77,7 +74,7 @@ impl Accounts {
         }
         account.merged_ids = ids.iter().skip(1).map(ToString::to_string).collect();
         let card = account.card.get_or_insert_default();
-        card.links = links.into_iter().map(wire::link).collect();
+        card.links = links;
         Ok(GetAccountResponse {
             account: Some(account),
         })

@@ -1,6 +1,6 @@
 //! The past of accounts: their streams, read up to a moment.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use accounts_domain::{
     account::{self, Account, Event, OrderStanding, audit},
@@ -24,6 +24,7 @@ use vocabulary::{AccountId, OrderId, Role, StaffId};
 
 use crate::{
     access,
+    accounts::extras,
     deals::words,
     views::{
         companies::Company,
@@ -124,7 +125,9 @@ impl History {
         for order in &mut orders {
             order.cancelled = standing(order.order_id) == Some(OrderStanding::Cancelled);
         }
+        let links = extras::seen_links(&self.service, ctx, &then.company.extras.links).await?;
         let mut account = wire::account(then.company.clone(), orders);
+        account.card.get_or_insert_default().links = links;
         account.status_since = then.status_since.map(timestamp);
         account.claim = then.state.claim_at(moment.as_of).map(|claim| pb::Claim {
             account_id: id.to_string(),
@@ -185,10 +188,17 @@ impl History {
         let page = self.service.page(&page_request, fingerprint(&req))?;
         let visible = self.service.visible_account(ctx, id).await?;
         access::record(&self.service, ctx, visible.id, What::History).await?;
-        let mut changes = Vec::new();
+        let mut records = Vec::new();
         for id in self.service.directory.ids_of(visible.id).await? {
             let events = self.service.log.stream::<Account>(id).await?;
-            changes.extend(told(&events)?);
+            records.push(decoded(events)?);
+        }
+        let linked = records.iter().flatten();
+        let linked = linked.flat_map(|(_, event)| audit::linked(event)).collect();
+        let seen = extras::visible(&self.service, ctx, linked).await?;
+        let mut changes = Vec::new();
+        for events in &records {
+            changes.extend(told(events, &seen)?);
         }
         changes.retain(|(_, change)| field.is_empty() || change.field == field);
         changes.sort_by_key(|(key, _)| std::cmp::Reverse(*key));
@@ -247,13 +257,23 @@ fn then(id: Uuid, events: &[Recorded], moment: Moment) -> Result<Option<Then>, A
 /// Place of a change in all histories: the event, and which of its changes.
 type Key = (i64, usize);
 
-fn told(events: &[Recorded]) -> Result<Vec<(Key, pb::FieldChange)>, AppError> {
+fn decoded(events: Vec<Recorded>) -> Result<Vec<(Recorded, Event)>, AppError> {
+    let events = events.into_iter().map(|recorded| {
+        let event = recorded.decode::<Account>().map_err(LogError::from)?;
+        Ok((recorded, event))
+    });
+    events.collect()
+}
+
+fn told(
+    events: &[(Recorded, Event)],
+    seen: &BTreeSet<AccountId>,
+) -> Result<Vec<(Key, pb::FieldChange)>, AppError> {
     let mut told = Vec::new();
     let mut before = account::State::default();
-    for recorded in events {
-        let event: Event = recorded.decode::<Account>().map_err(LogError::from)?;
-        let after = Account::evolve(before.clone(), &event);
-        let changes = audit::changes(&before, &event, &after).into_iter();
+    for (recorded, event) in events {
+        let after = Account::evolve(before.clone(), event);
+        let changes = audit::changes(&before, event, &after, seen).into_iter();
         for (index, change) in changes.enumerate() {
             told.push(((recorded.position, index), worded(recorded, change)?));
         }

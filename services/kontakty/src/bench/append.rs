@@ -72,7 +72,7 @@ impl Report {
             number("Peer/s", "inserts_per_s"),
             number("Ratio", "ratio"),
             number("Bare/s", "bare_inserts_per_s"),
-            number("Ratio", "bare_ratio"),
+            number("Bare ratio", "bare_ratio"),
             number("Acknowledged", "acknowledged"),
             number("Stored", "stored"),
             number("Stale refused", "stale_refused"),

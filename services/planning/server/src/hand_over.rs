@@ -6,10 +6,7 @@ use std::time::Duration;
 
 use api::common::Position;
 use es::{Recorded, StreamId};
-use es_postgres::{
-    ExecuteError,
-    projection::{ApplyError, Reaction},
-};
+use es_postgres::projection::{ApplyError, Reaction};
 use kill_point::kill_point;
 use kit::Service;
 use planning_domain::{self as domain, Task, hand_over::Confirmed, task::Command};
@@ -140,14 +137,9 @@ impl HandOver {
         };
         let log = &self.service.log;
         let confirmed = log.execute::<domain::HandOver>(&context, id, command);
-        match confirmed.await {
-            Ok(_) => Ok(()),
-            Err(ExecuteError::Log(error)) => Err(error.into()),
-            Err(error @ ExecuteError::Stale { .. }) => {
-                Err(ApplyError::Transient(error.to_string()))
-            }
-            Err(error) => Err(ApplyError::Poison(error.to_string())),
-        }
+        policy::settled(confirmed.await)?
+            .map(drop)
+            .map_err(|rejection| ApplyError::Poison(rejection.to_string()))
     }
 }
 

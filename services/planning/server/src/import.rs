@@ -131,10 +131,7 @@ impl Reader<'_> {
             let faults = import_faults(assignee_active, &comment, created_at, completed_at);
             return Err(v.into_inner().into_iter().chain(faults).collect());
         };
-        if !self
-            .directory
-            .may_plan_for(&ctx.principal, assignee_id, ctx.now)
-        {
+        if !ctx.may_plan_for(&self.directory, assignee_id) {
             return Err(vec![Violation::because(
                 "MAY_NOT_PLAN_FOR",
                 "assignee",

@@ -337,9 +337,7 @@ impl Planning {
     fn may_plan_for(&self, ctx: &Ctx, assignee_id: StaffId) -> Result<(), AppError> {
         // Not the caller's own snapshot: the assignee may have been hired since.
         let directory = self.service.directory.snapshot();
-        if ctx.staff() == Some(assignee_id)
-            || directory.may_plan_for(&ctx.principal, assignee_id, ctx.now)
-        {
+        if ctx.may_plan_for(&directory, assignee_id) {
             ctx.about(assignee_id);
             Ok(())
         } else {

@@ -1,9 +1,8 @@
 //! What every rule of ours needs when an event of another service makes it act.
 
 use chrono::{DateTime, Utc};
-use es::{Actor, Recorded};
+use es::{Actor, Recorded, Rejection};
 use es_postgres::{CommandContext, ExecuteError, LogError, projection::ApplyError};
-use planning_domain::task::Rejection;
 use vocabulary::StaffId;
 
 /// The context of what follows from `event`. Request ids derived from it are the same however
@@ -29,9 +28,9 @@ pub(crate) fn context(
 }
 
 /// A refusal of the rules is an answer; everything else is a fault of the delivery.
-pub(crate) fn settled<T>(
-    outcome: Result<T, ExecuteError<Rejection>>,
-) -> Result<Result<T, Rejection>, ApplyError> {
+pub(crate) fn settled<T, R: Rejection>(
+    outcome: Result<T, ExecuteError<R>>,
+) -> Result<Result<T, R>, ApplyError> {
     match outcome {
         Ok(outcome) => Ok(Ok(outcome)),
         Err(ExecuteError::Rejected(rejection)) => Ok(Err(rejection)),

@@ -1,13 +1,19 @@
 //! What an event changed on a card, field by field.
 
-use std::{collections::BTreeMap, fmt::Display};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Display,
+};
 
 use es::Personal;
-use vocabulary::Money;
+use vocabulary::{AccountId, Money};
 
 use super::{Event, State};
 use crate::{
-    card::{Details, extras::StoredExtras},
+    card::{
+        Details,
+        extras::{Link, StoredExtras},
+    },
     field::Value,
 };
 
@@ -40,23 +46,42 @@ impl Shown {
     }
 }
 
-/// What became of the fields by this event. That a card was sealed anew changed none: saying which
-/// telephone left it would tell what is forgotten.
-pub fn changes(before: &State, event: &Event, after: &State) -> Vec<Change> {
-    let given = if let Event::ProspectRegistered(registered) = event {
+/// The accounts that this event links the card to.
+pub fn linked(event: &Event) -> impl Iterator<Item = AccountId> {
+    let links = details(event).and_then(|details| details.extras.links.as_ref()?.get());
+    links.into_iter().flatten().filter_map(Link::account)
+}
+
+/// The part of a card that an event brings.
+fn details(event: &Event) -> Option<&Details> {
+    if let Event::ProspectRegistered(registered) = event {
         Some(&registered.details)
     } else if let Event::DetailsChanged(details) = event {
         Some(details)
     } else {
         None
-    };
+    }
+}
+
+/// What became of the fields by this event; of links to accounts, those that are seen. That a card was sealed anew changed none: saying which
+/// telephone left it would tell what is forgotten.
+pub fn changes(
+    before: &State,
+    event: &Event,
+    after: &State,
+    seen: &BTreeSet<AccountId>,
+) -> Vec<Change> {
+    let fields = |details: &Details| fields(details, seen);
     let old = fields(&before.details);
-    let of_card = given.map(fields).unwrap_or_default().into_iter();
-    let of_card = of_card.map(|(field, new)| Change {
-        old: old.get(&field).cloned().unwrap_or_else(|| Shown::of("")),
-        field,
-        new,
-    });
+    let of_card = details(event).map(fields).unwrap_or_default().into_iter();
+    let of_card = of_card
+        .map(|(field, new)| Change {
+            old: old.get(&field).cloned().unwrap_or_else(|| Shown::of("")),
+            field,
+            new,
+        })
+        // Those who do not see what it links to need not know that something has changed.
+        .filter(|change| change.field != "links" || change.old != change.new);
     let around = [
         (
             "owner",
@@ -95,7 +120,7 @@ fn lifecycle(state: &State) -> Shown {
 }
 
 /// Everything that these details have a say about.
-fn fields(details: &Details) -> BTreeMap<String, Shown> {
+fn fields(details: &Details, seen: &BTreeSet<AccountId>) -> BTreeMap<String, Shown> {
     let plain = |text: &Option<String>| text.clone().map(Shown::Text);
     let standard = [
         (
@@ -137,18 +162,23 @@ fn fields(details: &Details) -> BTreeMap<String, Shown> {
     let mut fields: BTreeMap<_, _> = standard
         .filter_map(|(field, shown)| Some((field.to_owned(), shown?)))
         .collect();
-    add_extras(&mut fields, &details.extras);
+    add_extras(&mut fields, &details.extras, seen);
     fields
 }
 
-fn add_extras(fields: &mut BTreeMap<String, Shown>, extras: &StoredExtras) {
+fn add_extras(
+    fields: &mut BTreeMap<String, Shown>,
+    extras: &StoredExtras,
+    seen: &BTreeSet<AccountId>,
+) {
     if let Some(rubrics) = &extras.rubrics {
         fields.insert("rubrics".to_owned(), Shown::of(list(rubrics)));
     }
     if let Some(links) = &extras.links {
         let titles = personal(links, |links| {
-            let titles: Vec<_> = links.iter().map(|link| link.title.as_str()).collect();
-            titles.join(", ")
+            let is_seen = |link: &&Link| link.account().is_none_or(|id| seen.contains(&id));
+            let titles = links.iter().filter(is_seen).map(|link| link.title.as_str());
+            titles.collect::<Vec<_>>().join(", ")
         });
         fields.insert("links".to_owned(), titles);
     }
@@ -207,7 +237,7 @@ mod tests {
         account::{Account, Command, Owner, Registration},
         card::{
             Card, Changes,
-            extras::{ExtraChanges, Standard},
+            extras::{ExtraChanges, Standard, Target},
         },
     };
 
@@ -220,7 +250,7 @@ mod tests {
         let mut told = Vec::new();
         for event in history {
             let after = Account::evolve(state.clone(), event);
-            let changed = changes(&state, event, &after).into_iter();
+            let changed = changes(&state, event, &after, &BTreeSet::new()).into_iter();
             told.extend(changed.map(|change| (change.field, change.old, change.new)));
             state = after;
         }
@@ -290,6 +320,32 @@ mod tests {
         ];
         let expected = expected.map(|(field, old, new)| (field.to_owned(), old, new));
         assert_eq!(told(&history)[5..], expected);
+    }
+
+    #[test]
+    fn a_link_is_told_to_those_who_see_where_it_leads() {
+        let mut history = registered();
+        let sister = AccountId(Uuid::from_u128(1002));
+        let link = Link {
+            title: "сестра".to_owned(),
+            target: Target::AccountId(sister),
+        };
+        let changes = Changes {
+            extras: ExtraChanges {
+                links: Some(vec![link]),
+                ..ExtraChanges::default()
+            },
+            ..Changes::default()
+        };
+        decided(&mut history, Command::ChangeDetails { id: ID, changes });
+        let event = &history[history.len() - 1];
+        assert_eq!(linked(event).collect::<Vec<_>>(), [sister]);
+        let before = Account::fold(history[..history.len() - 1].iter());
+        let after = Account::fold(history.iter());
+        let told = |seen| super::changes(&before, event, &after, &seen);
+        assert_eq!(told(BTreeSet::new()), []);
+        let of_links = told(BTreeSet::from([sister]));
+        assert_eq!(of_links[0].new, Shown::of("сестра"));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use vocabulary::{AccountId, Money};
 use crate::{
     catalogue::Known,
     views::companies::{self, Wanted},
-    wire::MAX_NAME,
+    wire::{self, MAX_NAME},
 };
 
 const MOST: usize = 50;
@@ -242,8 +242,21 @@ pub(super) async fn keep_hidden(
     Ok(())
 }
 
+/// Without those to accounts that the caller does not see.
+pub(crate) async fn seen_links(
+    service: &Service,
+    ctx: &Ctx,
+    links: &[Link],
+) -> Result<Vec<pb::Link>, AppError> {
+    let linked = links.iter().filter_map(Link::account);
+    let visible = visible(service, ctx, linked.collect()).await?;
+    let is_seen = |link: &&Link| link.account().is_none_or(|id| visible.contains(&id));
+    let seen = links.iter().filter(is_seen).cloned();
+    Ok(seen.map(wire::link).collect())
+}
+
 /// Those of the accounts that the caller sees.
-pub(super) async fn visible(
+pub(crate) async fn visible(
     service: &Service,
     ctx: &Ctx,
     ids: Vec<AccountId>,

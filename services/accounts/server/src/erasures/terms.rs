@@ -7,6 +7,8 @@ use es_postgres::Log;
 use kit::stop_list::{of_email, of_phone};
 use vocabulary::{Email, PhoneNumber, fold_for_search};
 
+use crate::views::companies::{digits_of, parts_of_phone};
+
 /// Parts that are shorter are in too many others.
 const FEWEST_DIGITS: usize = 6;
 const FEWEST_LETTERS: usize = 4;
@@ -55,17 +57,15 @@ impl Terms<'_> {
     }
 }
 
-fn digits(text: &str) -> String {
-    text.chars().filter(char::is_ascii_digit).collect()
-}
-
-/// Digits of a telephone, or more than it.
+/// Digits of a telephone as the search reads them, or more than it.
 fn is_part(number: &str, phone: &str) -> bool {
-    let number = digits(number);
-    let phone = digits(phone.split(';').next().unwrap_or(phone));
+    let phone = digits_of(phone.split(';').next().unwrap_or(phone));
     let national = phone.get(phone.len().saturating_sub(NATIONAL)..);
-    number.len() >= FEWEST_DIGITS
-        && (phone.contains(&number) || number.contains(national.unwrap_or(&phone)))
+    let mut readings = parts_of_phone(number).into_iter();
+    readings.any(|number| {
+        number.len() >= FEWEST_DIGITS
+            && (phone.contains(&number) || number.contains(national.unwrap_or(&phone)))
+    })
 }
 
 /// The name as it is, or nothing but words of it.
@@ -107,6 +107,7 @@ mod tests {
             "8 (900) 777-00-71",
             "777-00-71",
             "9007770071",
+            "8 900 777",
             "8 900 777 00 71, 8 900 000 01 15",
         ] {
             assert!(is_part(number, "+79007770071"), "{number}");

@@ -3,7 +3,7 @@
 
 mod seen;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use accounts_domain::{
     account::{Account, Command, Registration, Rejection},
@@ -50,6 +50,9 @@ pub(crate) async fn run(
     check_size(req.rows.len())?;
     let file = req.file.as_ref().map(file).transpose()?;
     let numbers: Vec<_> = req.rows.iter().map(|row| row.row).collect();
+    if file.is_some() {
+        check_numbers(&numbers)?;
+    }
     // Owners who were hired a moment ago are known, too.
     caught_up(service).await?;
     let directory = service.directory.snapshot();
@@ -74,12 +77,29 @@ pub(crate) async fn run(
     } else {
         take(service, ctx, file.as_ref(), &read, req.dry_run).await?
     };
-    fates.extend(new.into_iter().map(|row| (row.row, row)));
-    let rows = numbers.iter().filter_map(|number| fates.get(number));
+    let rows = if file.is_some() {
+        fates.extend(new.into_iter().map(|row| (row.row, row)));
+        let rows = numbers.iter().filter_map(|number| fates.remove(number));
+        rows.collect()
+    } else {
+        new
+    };
     Ok(ImportAccountsResponse {
-        results: answered(service, ctx, rows.collect()).await?,
+        results: answered(service, ctx, &rows).await?,
         position: Some(service.position(reached)),
     })
+}
+
+/// What becomes of a row is recorded under its number.
+fn check_numbers(numbers: &[i64]) -> Result<(), AppError> {
+    let mut v = Violations::new();
+    let mut seen = HashSet::new();
+    for (index, number) in numbers.iter().enumerate() {
+        if !seen.insert(number) {
+            v.add(format!("rows[{index}].row"), "is there twice");
+        }
+    }
+    v.finish()
 }
 
 fn file(file: &ImportFile) -> Result<File, AppError> {
@@ -209,14 +229,14 @@ fn rejected(row: i64, faults: Vec<Fault>) -> Row {
 async fn answered(
     service: &Service,
     ctx: &Ctx,
-    rows: Vec<&Row>,
+    rows: &[Row],
 ) -> Result<Vec<api::common::RowResult>, AppError> {
     let ids: Vec<_> = rows.iter().filter_map(|row| row.account_id).collect();
     let accounts = service.directory.accounts(&ids).await?;
     let owners: Vec<_> = rows.iter().filter_map(|row| row.owner_id).collect();
     let names = duplicates::short_names(service, &owners).await?;
     let told = service.node.config.prospects.show_owners;
-    let results = rows.into_iter().map(|row| {
+    let results = rows.iter().map(|row| {
         let account = row.account_id.and_then(|id| accounts.get(&id));
         // One that is not known is brought by these rows.
         let seen = account.is_none_or(|account| account.is_visible(ctx.sees(), ctx.now));

@@ -16,7 +16,9 @@ use vocabulary::{AccountId, ImportId, PhoneNumber, StaffId};
 
 pub(crate) use hand_over::{Order, of_owner};
 pub(crate) use row::Company;
-pub(crate) use search::{Filter, PageKey, Wanted, count, ids, of_ids, page};
+pub(crate) use search::{
+    Filter, PageKey, Wanted, count, digits_of, ids, of_ids, page, parts_of_phone,
+};
 
 pub(crate) struct Companies;
 

@@ -358,7 +358,7 @@ impl Text {
     }
 }
 
-fn digits_of(text: &str) -> String {
+pub(crate) fn digits_of(text: &str) -> String {
     text.chars().filter(char::is_ascii_digit).collect()
 }
 
@@ -372,7 +372,7 @@ fn whole_phone(text: &str) -> Option<String> {
 
 /// Digits as typed, and with the trunk prefix 8 read as the country code 7. None for a text with
 /// letters, or with too few digits to mean a phone.
-fn parts_of_phone(text: &str) -> Vec<String> {
+pub(crate) fn parts_of_phone(text: &str) -> Vec<String> {
     let digits = digits_of(text);
     if digits.len() < 3 || text.chars().any(char::is_alphabetic) {
         return Vec::new();
