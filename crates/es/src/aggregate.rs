@@ -97,6 +97,21 @@ pub trait Rejection: std::error::Error + Clone + PartialEq + Send + Sync + 'stat
     }
 }
 
+/// Of what nothing can be against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("never")]
+pub enum Never {}
+
+impl Rejection for Never {
+    fn kind(&self) -> Kind {
+        match *self {}
+    }
+
+    fn reason(&self) -> &'static str {
+        match *self {}
+    }
+}
+
 /// The five ways a well-formed command can be refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {

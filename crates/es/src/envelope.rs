@@ -49,6 +49,16 @@ pub enum Actor {
     System,
 }
 
+impl Actor {
+    /// The member of staff, if it is one.
+    pub fn staff(&self) -> Option<Uuid> {
+        match self {
+            Self::Staff(id) => Some(*id),
+            Self::Gateway(_) | Self::Policy(_) | Self::System => None,
+        }
+    }
+}
+
 /// What is kept beside the fields of an event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Metadata {

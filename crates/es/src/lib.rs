@@ -13,7 +13,7 @@ mod sample;
 mod schema;
 pub mod spec;
 
-pub use aggregate::{Aggregate, Kind, Rejection, Reservation, Violation};
+pub use aggregate::{Aggregate, Kind, Never, Rejection, Reservation, Violation};
 pub use codec::{CodecError, Encoded, Fields, Upcaster, decode, encode};
 pub use envelope::{Actor, Metadata, Recorded, StoredMetadata, StreamId};
 pub use personal::{Personal, Subject};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Aggregate, Kind, Personal, Rejection, Upcaster, codec::Fields};
+use crate::{Aggregate, Never, Personal, Upcaster, codec::Fields};
 
 pub(crate) enum Lamp {}
 
@@ -12,20 +12,6 @@ pub(crate) enum Event {
     Lit { lumens: u32, colour: String },
     #[serde(rename = "lamp.given")]
     Given { to: Personal<String> },
-}
-
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("never")]
-pub(crate) struct Never;
-
-impl Rejection for Never {
-    fn kind(&self) -> Kind {
-        Kind::Invalid
-    }
-
-    fn reason(&self) -> &'static str {
-        "NEVER"
-    }
 }
 
 impl Aggregate for Lamp {

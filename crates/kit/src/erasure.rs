@@ -7,7 +7,7 @@
 
 mod carried_out;
 
-use es::{Actor, Recorded, Subject};
+use es::{Recorded, Subject};
 use es_postgres::{
     CommandContext,
     projection::{ApplyError, Reaction},
@@ -18,7 +18,7 @@ use vocabulary::{AccountId, PersonId};
 
 pub use carried_out::{CarriedOut, Erasure, Event};
 
-use crate::{AppError, Service};
+use crate::{AppError, Service, reaction};
 
 /// What is to be erased: read from `data_subject.erased` of contacts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,16 +78,9 @@ impl Reaction for Erasures {
 /// The context of what a service does because of an erasure.
 pub fn because_of(service: &Service, event: &Recorded) -> CommandContext {
     CommandContext {
+        // What is destroyed already changes nothing a second time.
         request_id: None,
-        digest: None,
-        actor: Actor::Policy(format!("{}/{}", service.name(), Erasures::NAME)),
-        on_behalf_of: None,
-        actor_group_id: None,
-        correlation_id: event.metadata.correlation_id,
-        causation_id: Some(event.event_id),
-        traceparent: event.metadata.traceparent.clone(),
-        now: service.node.clock.now(),
-        expected_version: None,
+        ..reaction::context::<Erasures>(service, event)
     }
 }
 

@@ -51,6 +51,7 @@ pub mod migrate;
 mod node;
 pub mod objects;
 mod peers;
+pub mod reaction;
 mod rebuilds;
 mod recorded;
 mod service;

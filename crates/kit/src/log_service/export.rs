@@ -1,9 +1,9 @@
 //! What is taken out of the office: logs, and lists of cards. Each time is an event of the log that
 //! it is taken from, recorded before the first row leaves.
 
-use std::{collections::BTreeMap, convert::Infallible};
+use std::collections::BTreeMap;
 
-use es::{Aggregate, Kind, Rejection};
+use es::{Aggregate, Never};
 use es_postgres::{CommandContext, Log, Outcome};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -48,21 +48,6 @@ pub enum Event {
     /// Somebody took a range of this log out of the office.
     #[serde(rename = "log.exported")]
     Exported(Exported),
-}
-
-/// Nothing is against it: whoever may not export does not get here.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("never")]
-pub struct Never(Infallible);
-
-impl Rejection for Never {
-    fn kind(&self) -> Kind {
-        match self.0 {}
-    }
-
-    fn reason(&self) -> &'static str {
-        match self.0 {}
-    }
 }
 
 impl Aggregate for Export {

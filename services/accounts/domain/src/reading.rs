@@ -1,10 +1,8 @@
 //! Who opened which card, and when somebody opens unusually many: managers who are about to leave
 //! like to carry the base away.
 
-use std::convert::Infallible;
-
 use chrono::NaiveDate;
-use es::{Aggregate, Kind};
+use es::{Aggregate, Never};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -70,21 +68,6 @@ pub struct UnusualNoticed {
     pub usual: u32,
     /// More than these was unusual.
     pub threshold: u32,
-}
-
-/// Nothing is against it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("never")]
-pub struct Never(Infallible);
-
-impl es::Rejection for Never {
-    fn kind(&self) -> Kind {
-        match self.0 {}
-    }
-
-    fn reason(&self) -> &'static str {
-        match self.0 {}
-    }
 }
 
 impl Aggregate for CardView {

@@ -4,6 +4,8 @@
 
 pub mod plan;
 
+use std::collections::BTreeSet;
+
 use es::{Aggregate, Kind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -224,6 +226,13 @@ impl Aggregate for Transfer {
 fn advance(state: &State, after: u64, moved: Vec<AccountId>, kept: Vec<Kept>) -> Vec<Event> {
     let handled = (moved.len() + kept.len()) as u64;
     if after != state.handled || handled == 0 || handled > state.left() {
+        return Vec::new();
+    }
+    let next = state.next(moved.len() + kept.len()).into_iter();
+    let next: BTreeSet<_> = next.map(|one| one.account_id).collect();
+    let kept_ids = kept.iter().map(|one| one.account_id);
+    let done: BTreeSet<_> = moved.iter().copied().chain(kept_ids).collect();
+    if done != next {
         return Vec::new();
     }
     let left = state.left() - handled;

@@ -58,15 +58,13 @@ impl Handlers {
         let mut v = Violations::new();
         let format = v.sheet_format("format", req.format);
         let language = v.sheet_language("language", &req.language);
-        v.finish()?;
-        let mut v = Violations::new();
         let wanted = req.filter.unwrap_or_default();
         self.service
             .views
             .reached(&wanted.min_positions, ctx.remaining())
             .await?;
         let known = self.catalogue.get().await?;
-        let filter = filter(&mut v, ctx, &known, &wanted);
+        let filter = v.within("filter", |v| filter(v, ctx, &known, &wanted));
         v.finish()?;
         let ids = companies::ids(self.service.pool(), &filter).await?;
         let form = (format, language);

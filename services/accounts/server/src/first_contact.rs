@@ -1,12 +1,12 @@
 //! Who has claimed a prospect and logs the first interaction with it owns it from then on.
 
 use accounts_domain::account::{Account, Command, Rejection};
-use es::{Actor, CodecError, Recorded};
+use es::{CodecError, Recorded};
 use es_postgres::{
-    CommandContext, ExecuteError,
+    CommandContext,
     projection::{ApplyError, Reaction},
 };
-use kit::{AppError, Service};
+use kit::{Service, reaction};
 use serde::Deserialize;
 use uuid::Uuid;
 use vocabulary::{AccountId, StaffId};
@@ -64,24 +64,15 @@ impl Reaction for FirstContact {
         };
         let context = CommandContext {
             request_id: Some(Uuid::new_v5(&event.event_id, Self::NAME.as_bytes())),
-            digest: None,
-            actor: Actor::Policy(format!("accounts/{}", Self::NAME)),
             on_behalf_of: Some(logged.author.0),
-            actor_group_id: event.metadata.actor_group_id,
-            correlation_id: event.metadata.correlation_id,
-            causation_id: Some(event.event_id),
-            traceparent: event.metadata.traceparent.clone(),
-            now: self.service.node.clock.now(),
-            expected_version: None,
+            ..reaction::context::<Self>(&self.service, event)
         };
         let id = logged.account_id;
         let known = self.service.log.execute::<Account>(&context, id.0, command);
-        match known.await {
+        match reaction::settled(known.await)? {
             // One that was merged meanwhile has no claim, nor an account of another office.
-            Ok(_) | Err(ExecuteError::Rejected(Rejection::Merged { .. } | Rejection::Unknown)) => {
-                Ok(())
-            }
-            Err(error) => Err(AppError::from(error).into()),
+            Ok(_) | Err(Rejection::Merged { .. } | Rejection::Unknown) => Ok(()),
+            Err(rejection) => Err(ApplyError::Poison(rejection.to_string())),
         }
     }
 }

@@ -7,12 +7,9 @@ use accounts_domain::{
     account::Account,
     deal::{Command, Deal},
 };
-use es::{Actor, CodecError, Recorded};
-use es_postgres::{
-    CommandContext, ExecuteError,
-    projection::{ApplyError, Reaction},
-};
-use kit::Service;
+use es::{CodecError, Recorded};
+use es_postgres::projection::{ApplyError, Reaction};
+use kit::{Service, reaction};
 use serde::Deserialize;
 use uuid::Uuid;
 use vocabulary::AccountId;
@@ -98,33 +95,15 @@ impl Reaction for FollowOwner {
         let account = self.service.log.load::<Account>(account).await?.state;
         let owner = account.owner_id;
         let owner = owner.map(|id| owners::owner_at(&self.service, id, now));
-        let context = CommandContext {
-            request_id: Some(event.event_id),
-            digest: None,
-            actor: Actor::Policy(format!("accounts/{}", Self::NAME)),
-            on_behalf_of: None,
-            actor_group_id: event.metadata.actor_group_id,
-            correlation_id: event.metadata.correlation_id,
-            causation_id: Some(event.event_id),
-            traceparent: event.metadata.traceparent.clone(),
-            now,
-            expected_version: None,
-        };
+        let context = reaction::context::<Self>(&self.service, event);
         let commands = deals.into_iter().map(|id| {
             let command = Command::FollowOwner { owner };
             (context.derive(&id.to_string()), id, command)
         });
         let outcomes = self.service.log.execute_many::<Deal>(commands.collect());
         for outcome in outcomes.await {
-            match outcome {
-                Ok(_) | Err(ExecuteError::Rejected(_)) => {}
-                Err(ExecuteError::Log(error)) => return Err(error.into()),
-                // A version conflict is over in a moment; the others cannot happen to a derived id.
-                Err(error @ ExecuteError::Stale { .. }) => {
-                    return Err(ApplyError::Transient(error.to_string()));
-                }
-                Err(error) => return Err(ApplyError::Poison(error.to_string())),
-            }
+            // A deal that was closed meanwhile stays whose it was.
+            reaction::settled(outcome)?.ok();
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ use api::accounts::{
     history_service_server::HistoryService,
 };
 use chrono::{DateTime, Utc};
-use es::{Actor, Aggregate, Recorded};
+use es::{Aggregate, Recorded};
 use es_postgres::LogError;
 use kit::{AppError, Ctx, Service, Violations, fingerprint, timestamp};
 use prost_types::Timestamp;
@@ -294,10 +294,7 @@ fn worded(recorded: &Recorded, change: audit::Change) -> Result<pb::FieldChange,
         field: change.field,
         old: Some(shown(change.old)),
         new: Some(shown(change.new)),
-        changed_by: id_text(match recorded.metadata.actor {
-            Actor::Staff(id) => Some(id),
-            Actor::Gateway(_) | Actor::Policy(_) | Actor::System => None,
-        }),
+        changed_by: id_text(recorded.metadata.actor.staff()),
         reason,
         occurred_at: Some(timestamp(recorded.occurred_at)),
         recorded_at: Some(timestamp(recorded.recorded_at)),

@@ -6,12 +6,12 @@ use accounts_domain::{
     policy::{self, Policy},
     reading::{self, Day, Reading},
 };
-use es::{Actor, Recorded};
+use es::Recorded;
 use es_postgres::{
     CommandContext,
     projection::{ApplyError, Reaction},
 };
-use kit::{AppError, Service};
+use kit::{AppError, Service, reaction};
 use uuid::Uuid;
 use vocabulary::{Role, StaffId};
 
@@ -27,7 +27,7 @@ impl Reaction for UnusualReading {
     const EVENTS: &'static [&'static str] = &["card.viewed"];
 
     async fn react(&self, _source: &str, event: &Recorded) -> Result<(), ApplyError> {
-        let Actor::Staff(staff_id) = event.metadata.actor else {
+        let Some(staff_id) = event.metadata.actor.staff() else {
             return Ok(());
         };
         let staff_id = StaffId(staff_id);
@@ -63,15 +63,7 @@ impl Reaction for UnusualReading {
         };
         let context = CommandContext {
             request_id: Some(Uuid::new_v5(&event.event_id, Self::NAME.as_bytes())),
-            digest: None,
-            actor: Actor::Policy(format!("accounts/{}", Self::NAME)),
-            on_behalf_of: None,
-            actor_group_id: event.metadata.actor_group_id,
-            correlation_id: event.metadata.correlation_id,
-            causation_id: Some(event.event_id),
-            traceparent: event.metadata.traceparent.clone(),
-            now: self.service.node.clock.now(),
-            expected_version: None,
+            ..reaction::context::<Self>(&self.service, event)
         };
         let log = &self.service.log;
         let noticed = log.execute::<Reading>(&context, reading::id(staff_id, day), today);

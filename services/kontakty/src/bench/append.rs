@@ -15,7 +15,8 @@ use es::StreamId;
 use es_postgres::{Append, AppendError, Log, MasterKey, NewEvent};
 use serde::Serialize;
 use sqlx::{
-    AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool,
+    AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool, Postgres,
+    pool::PoolConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use uuid::Uuid;
@@ -29,6 +30,45 @@ const METADATA: &[u8] =
 /// Every so many appends a writer sends a stale version, which must be refused.
 const STALE_EVERY: u64 = 997;
 
+/// How rows are inserted.
+enum Way {
+    Pgbench,
+    /// As an application does it: each through the pool.
+    Pool,
+    /// Through a connection that is kept.
+    Connection,
+}
+
+type Kind = (&'static str, Way, &'static str);
+
+/// What appends are compared with: what the target is about first.
+const SQLX: &[Kind] = &[
+    (
+        "sqlx, pool, columns and indexes of the log",
+        Way::Pool,
+        "plain",
+    ),
+    ("sqlx, pool, primary key only", Way::Pool, "bare"),
+    (
+        "sqlx, one connection, columns and indexes of the log",
+        Way::Connection,
+        "plain",
+    ),
+    (
+        "sqlx, one connection, primary key only",
+        Way::Connection,
+        "bare",
+    ),
+];
+const PGBENCH: &[Kind] = &[
+    (
+        "pgbench, columns and indexes of the log",
+        Way::Pgbench,
+        "plain",
+    ),
+    ("pgbench, primary key only", Way::Pgbench, "bare"),
+];
+
 pub(super) struct Workload {
     pub writers: usize,
     pub seconds: u64,
@@ -40,23 +80,25 @@ pub(super) struct Report {
     writers: usize,
     seconds: u64,
     rounds: usize,
-    peer: &'static str,
     appends_per_s: Vec<f64>,
-    inserts_per_s: Vec<f64>,
-    bare_inserts_per_s: Vec<f64>,
     appends_per_s_median: f64,
-    inserts_per_s_median: f64,
-    bare_inserts_per_s_median: f64,
-    /// Appends to inserts into a table like the log.
+    /// Appends to inserts of the first peer.
     ratio: f64,
-    /// Appends to inserts into a table that refuses nothing.
-    bare_ratio: f64,
+    peers: Vec<Peer>,
     acknowledged: u64,
     stored: u64,
     stale_sent: u64,
     stale_refused: u64,
     correct: bool,
     postgresql: String,
+}
+
+#[derive(Serialize)]
+struct Peer {
+    name: &'static str,
+    inserts_per_s: Vec<f64>,
+    inserts_per_s_median: f64,
+    ratio: f64,
 }
 
 impl Report {
@@ -68,29 +110,24 @@ impl Report {
         let mut rows = Rows::new(vec![
             number("Writers", "writers"),
             number("Appends/s", "appends_per_s"),
-            text("Peer", "peer"),
-            number("Peer/s", "inserts_per_s"),
+            text("INSERTs", "peer"),
+            number("INSERTs/s", "inserts_per_s"),
             number("Ratio", "ratio"),
-            number("Bare/s", "bare_inserts_per_s"),
-            number("Bare ratio", "bare_ratio"),
-            number("Acknowledged", "acknowledged"),
-            number("Stored", "stored"),
-            number("Stale refused", "stale_refused"),
         ]);
-        rows.push(vec![
-            self.writers.to_string(),
-            format!("{:.0}", self.appends_per_s_median),
-            self.peer.to_owned(),
-            format!("{:.0}", self.inserts_per_s_median),
-            format!("{:.2}", self.ratio),
-            format!("{:.0}", self.bare_inserts_per_s_median),
-            format!("{:.2}", self.bare_ratio),
-            self.acknowledged.to_string(),
-            self.stored.to_string(),
-            format!("{} of {}", self.stale_refused, self.stale_sent),
-        ]);
+        for peer in &self.peers {
+            rows.push(vec![
+                self.writers.to_string(),
+                format!("{:.0}", self.appends_per_s_median),
+                peer.name.to_owned(),
+                format!("{:.0}", peer.inserts_per_s_median),
+                format!("{:.2}", peer.ratio),
+            ]);
+        }
         rows.print(format)?;
-        eprintln!("{}", self.postgresql);
+        eprintln!(
+            "{} acknowledged, {} stored, {} of {} stale refused; {}",
+            self.acknowledged, self.stored, self.stale_refused, self.stale_sent, self.postgresql
+        );
         self.verdict()
     }
 
@@ -172,14 +209,18 @@ async fn rounds(
     .await?;
     let log = Log::open(pool.clone(), "bench", MasterKey::new([7; 32])).await?;
     let writers = Arc::new(Writers::new(workload.writers));
-    let (mut appends, mut inserts, mut bare) = (Vec::new(), Vec::new(), Vec::new());
+    let kinds = if workload.writers == 1 { SQLX } else { PGBENCH };
+    let (mut appends, mut inserts) = (Vec::new(), vec![Vec::new(); kinds.len()]);
     for _ in 0..workload.rounds {
         appends.push(writers.round(&log, workload.seconds).await?);
-        for (table, rates) in [("plain", &mut inserts), ("bare", &mut bare)] {
-            rates.push(if workload.writers == 1 {
-                insert_through_sqlx(&pool, table, workload.seconds).await?
-            } else {
-                insert_through_pgbench(options, table, workload).await?
+        for ((_, way, table), rates) in kinds.iter().zip(&mut inserts) {
+            rates.push(match way {
+                Way::Pgbench => insert_through_pgbench(options, table, workload).await?,
+                Way::Pool => insert_through_sqlx(&pool, None, table, workload.seconds).await?,
+                Way::Connection => {
+                    let kept = Some(pool.acquire().await?);
+                    insert_through_sqlx(&pool, kept, table, workload.seconds).await?
+                }
             });
         }
     }
@@ -192,25 +233,28 @@ async fn rounds(
         &writers.stale_refused,
     ]
     .map(|count| count.load(Ordering::Relaxed));
-    let [append, insert, bare_insert] = [&appends, &inserts, &bare].map(|rates| median(rates));
-    let ratio = |peer: f64| (append / peer * 1000.0).round() / 1000.0;
+    let append = median(&appends);
+    let peers: Vec<_> = kinds
+        .iter()
+        .zip(inserts)
+        .map(|((name, ..), rates)| {
+            let insert = median(&rates);
+            Peer {
+                name,
+                inserts_per_s: rates,
+                inserts_per_s_median: insert,
+                ratio: (append / insert * 1000.0).round() / 1000.0,
+            }
+        })
+        .collect();
     Ok(Report {
         writers: workload.writers,
         seconds: workload.seconds,
         rounds: workload.rounds,
-        peer: if workload.writers == 1 {
-            "INSERT through sqlx"
-        } else {
-            "INSERT by pgbench"
-        },
         appends_per_s: appends,
-        inserts_per_s: inserts,
-        bare_inserts_per_s: bare,
         appends_per_s_median: append,
-        inserts_per_s_median: insert,
-        bare_inserts_per_s_median: bare_insert,
-        ratio: ratio(insert),
-        bare_ratio: ratio(bare_insert),
+        ratio: peers.first().map_or(0.0, |peer| peer.ratio),
+        peers,
         acknowledged,
         stored: stored as u64,
         stale_sent,
@@ -323,8 +367,12 @@ static PAYLOAD: LazyLock<Vec<u8>> = LazyLock::new(|| {
     payload
 });
 
-async fn insert_through_sqlx(pool: &PgPool, table: &str, seconds: u64) -> anyhow::Result<f64> {
-    let mut connection = pool.acquire().await?;
+async fn insert_through_sqlx(
+    pool: &PgPool,
+    mut kept: Option<PoolConnection<Postgres>>,
+    table: &str,
+    seconds: u64,
+) -> anyhow::Result<f64> {
     let insert: Arc<str> = format!(
         "insert into {table} (event_id, stream, version, type, schema_version, occurred_at,
                               recorded_at, request_id, metadata, payload, hash)
@@ -337,7 +385,7 @@ async fn insert_through_sqlx(pool: &PgPool, table: &str, seconds: u64) -> anyhow
         let number = fastrand::u64(1..i64::MAX as u64);
         let id = Uuid::from_u64_pair(number, number);
         let now = chrono::DateTime::UNIX_EPOCH + Duration::from_micros(number >> 12);
-        sqlx::query(AssertSqlSafe(Arc::clone(&insert)))
+        let insert = sqlx::query(AssertSqlSafe(Arc::clone(&insert)))
             .bind(id)
             .bind(format!(
                 "bench-{}",
@@ -348,9 +396,11 @@ async fn insert_through_sqlx(pool: &PgPool, table: &str, seconds: u64) -> anyhow
             .bind(id)
             .bind(METADATA)
             .bind(&*PAYLOAD)
-            .bind([7_u8; 32])
-            .execute(&mut *connection)
-            .await?;
+            .bind([7_u8; 32]);
+        match &mut kept {
+            Some(connection) => insert.execute(&mut **connection).await?,
+            None => insert.execute(pool).await?,
+        };
         inserted += 1;
     }
     Ok(inserted as f64 / began.elapsed().as_secs_f64())

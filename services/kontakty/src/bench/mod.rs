@@ -30,9 +30,10 @@ pub(crate) struct Args {
 enum Bench {
     /// Appends to the log against plain single-row INSERTs with as many writers.
     ///
-    /// The INSERTs are pgbench's, or go through sqlx with one writer, into a table with the columns
-    /// and indexes of the log; and into a bare one, whose only index is its primary key. Rounds take
-    /// turns; the ratios are those of the medians. The appends come from one thread, pgbench has two.
+    /// The INSERTs are pgbench's, or go through sqlx with one writer (through a pool as applications
+    /// do it, and through a connection that is kept), into a table with the columns and indexes of
+    /// the log, and into a bare one, whose only index is its primary key. Rounds take turns; the
+    /// ratios are those of the medians. The appends come from one thread, pgbench has two.
     Append(AppendArgs),
     /// First pages of filtered lists of companies, over gRPC, against SQL written by hand.
     ///

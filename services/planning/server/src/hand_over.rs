@@ -8,13 +8,13 @@ use api::common::Position;
 use es::{Recorded, StreamId};
 use es_postgres::projection::{ApplyError, Reaction};
 use kill_point::kill_point;
-use kit::Service;
+use kit::{Service, reaction};
 use planning_domain::{self as domain, Task, hand_over::Confirmed, task::Command};
 use serde::Deserialize;
 use uuid::Uuid;
 use vocabulary::{AccountId, StaffId, TransferId};
 
-use crate::{hand_overs_view, policy, tasks_view};
+use crate::{hand_overs_view, tasks_view};
 
 pub(crate) const REASON: &str = "account handed over";
 
@@ -69,7 +69,7 @@ impl HandOver {
             .await?;
         let tasks = tasks_view::open_of(self.service.pool(), &ids, from.0).await?;
         kill_point!("hand_over.tasks_found");
-        let context = policy::context(Self::NAME, event, None, self.service.node.clock.now());
+        let context = reaction::context::<Self>(&self.service, event);
         let commands = tasks
             .into_iter()
             .map(|id| {
@@ -84,7 +84,7 @@ impl HandOver {
             .collect();
         for outcome in self.service.log.execute_many::<Task>(commands).await {
             // A task that was closed meanwhile stays where it is: that is no refusal.
-            policy::settled(outcome)?.ok();
+            reaction::settled(outcome)?.ok();
         }
         Ok(())
     }
@@ -131,13 +131,13 @@ impl HandOver {
         let id = event.stream.id;
         let followed = hand_overs_view::count(self.service.pool(), TransferId(id)).await?;
         kill_point!("hand_over.tasks_counted");
-        let context = policy::context(Self::NAME, event, None, self.service.node.clock.now());
+        let context = reaction::context::<Self>(&self.service, event);
         let command = Confirmed {
             tasks_reassigned: followed.unsigned_abs(),
         };
         let log = &self.service.log;
         let confirmed = log.execute::<domain::HandOver>(&context, id, command);
-        policy::settled(confirmed.await)?
+        reaction::settled(confirmed.await)?
             .map(drop)
             .map_err(|rejection| ApplyError::Poison(rejection.to_string()))
     }

@@ -12,7 +12,6 @@ mod hand_overs_view;
 mod import;
 mod next_steps;
 mod planning_service;
-mod policy;
 mod questions;
 mod tasks_view;
 mod terms;

@@ -9,7 +9,7 @@ use es_postgres::{
     projection::{ApplyError, Reaction},
 };
 use kill_point::kill_point;
-use kit::{Principal, Service};
+use kit::{Principal, Service, reaction};
 use planning_domain::{
     Task,
     task::{Command, Created, Planned},
@@ -19,7 +19,7 @@ use tracing::warn;
 use uuid::Uuid;
 use vocabulary::{AccountId, Deadline, InteractionId, PersonId, StaffId, TaskId, TaskKind};
 
-use crate::{hand_over, policy};
+use crate::hand_over;
 
 pub(crate) struct NextSteps {
     service: Service,
@@ -70,8 +70,10 @@ impl Reaction for NextSteps {
 
     async fn react(&self, source: &str, event: &Recorded) -> Result<(), ApplyError> {
         let mut logged: Logged = event.fields()?;
-        let now = self.service.node.clock.now();
-        let context = policy::context(Self::NAME, event, Some(logged.author_id), now);
+        let context = CommandContext {
+            on_behalf_of: Some(logged.author_id.0),
+            ..reaction::context::<Self>(&self.service, event)
+        };
         if let Some(task_id) = logged.completes_task_id {
             self.complete(&context, event, &logged, task_id).await?;
             kill_point!("next_steps.task_completed");
@@ -124,7 +126,7 @@ impl NextSteps {
             .log
             .execute::<Task>(&context.derive("complete"), id.0, command)
             .await;
-        if let Err(rejection) = policy::settled(outcome)? {
+        if let Err(rejection) = reaction::settled(outcome)? {
             warn!(
                 task.id = %id,
                 interaction.id = %interaction_id,
@@ -170,7 +172,7 @@ impl NextSteps {
             .log
             .execute::<Task>(&context.derive("next-step"), id.0, command)
             .await;
-        match policy::settled(outcome)? {
+        match reaction::settled(outcome)? {
             Ok(created) => {
                 let to = self.responsible(logged.account_id, promised_by).await?;
                 self.follow_owner(context, to, &created).await
@@ -211,7 +213,7 @@ impl NextSteps {
             .log
             .execute::<Task>(&context.derive("follow-owner"), created.id, command)
             .await;
-        policy::settled(outcome)?.ok();
+        reaction::settled(outcome)?.ok();
         Ok(())
     }
 

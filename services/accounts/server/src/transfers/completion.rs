@@ -1,12 +1,9 @@
 //! A hand-over is completed when planning has said that the tasks have followed.
 
 use accounts_domain::transfer::{Command, Rejection, Transfer};
-use es::{Actor, Recorded};
-use es_postgres::{
-    CommandContext, ExecuteError,
-    projection::{ApplyError, Reaction},
-};
-use kit::{AppError, Service};
+use es::Recorded;
+use es_postgres::projection::{ApplyError, Reaction};
+use kit::{Service, reaction};
 use serde::Deserialize;
 
 pub(crate) struct Completion {
@@ -25,25 +22,14 @@ impl Reaction for Completion {
 
     async fn react(&self, _source: &str, event: &Recorded) -> Result<(), ApplyError> {
         let Confirmed { tasks_reassigned } = event.fields()?;
-        let context = CommandContext {
-            request_id: Some(event.event_id),
-            digest: None,
-            actor: Actor::Policy(format!("accounts/{}", Self::NAME)),
-            on_behalf_of: None,
-            actor_group_id: event.metadata.actor_group_id,
-            correlation_id: event.metadata.correlation_id,
-            causation_id: Some(event.event_id),
-            traceparent: event.metadata.traceparent.clone(),
-            now: self.service.node.clock.now(),
-            expected_version: None,
-        };
+        let context = reaction::context::<Self>(&self.service, event);
         let command = Command::Complete { tasks_reassigned };
         let log = &self.service.log;
         let completed = log.execute::<Transfer>(&context, event.stream.id, command);
-        match completed.await {
+        match reaction::settled(completed.await)? {
             // Of a life of this log that was lost.
-            Ok(_) | Err(ExecuteError::Rejected(Rejection::Unknown)) => Ok(()),
-            Err(error) => Err(AppError::from(error).into()),
+            Ok(_) | Err(Rejection::Unknown) => Ok(()),
+            Err(rejection) => Err(ApplyError::Poison(rejection.to_string())),
         }
     }
 }

@@ -3,7 +3,7 @@
 use accounts_domain::reading::{CardView, Event, Reading, Seen, USUAL_DAYS, What};
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
-use es::{Actor, Aggregate, Recorded};
+use es::{Aggregate, Recorded};
 use es_postgres::projection::{ApplyError, Projection};
 use sqlx::{FromRow, PgConnection, PgPool};
 use uuid::Uuid;
@@ -88,7 +88,7 @@ impl Access {
         recorded: &Recorded,
     ) -> Result<(), ApplyError> {
         let Seen::Viewed(viewed) = recorded.decode::<CardView>()?;
-        let Actor::Staff(staff_id) = recorded.metadata.actor else {
+        let Some(staff_id) = recorded.metadata.actor.staff() else {
             return Ok(());
         };
         sqlx::query(

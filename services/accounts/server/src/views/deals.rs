@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use accounts_domain::deal::{self, Deal, Event};
 use chrono::{DateTime, Utc};
-use es::{Actor, Aggregate, Recorded};
+use es::{Aggregate, Recorded};
 use es_postgres::projection::{ApplyError, Projection};
 use kit::erasure::CarriedOut;
 use sqlx::{PgConnection, PgPool, types::Json};
@@ -235,10 +235,7 @@ async fn begin_stays_in_tx(tx: &mut PgConnection, begun: &[Begun<'_>]) -> Result
     .bind(column(begun, |stay| stay.pipeline_version.cast_signed()))
     .bind(column(begun, |stay| stay.event.occurred_at))
     .bind(column(begun, |stay| stay.ended_at))
-    .bind(column(begun, |stay| match stay.event.metadata.actor {
-        Actor::Staff(id) => Some(id),
-        Actor::Gateway(_) | Actor::Policy(_) | Actor::System => None,
-    }))
+    .bind(column(begun, |stay| stay.event.metadata.actor.staff()))
     .execute(tx)
     .await?;
     Ok(())

@@ -7,7 +7,7 @@ use accounts_domain::{
     document::{Attached, Document, Event},
 };
 use chrono::{DateTime, Utc};
-use es::{Actor, Recorded};
+use es::Recorded;
 use es_postgres::projection::{ApplyError, Projection};
 use kit::erasure::CarriedOut;
 use serde::{Deserialize, Serialize};
@@ -61,10 +61,7 @@ impl DocumentRow {
     }
 
     fn recorded(attached: &Attached, deal_id: Option<DealId>, event: &Recorded) -> Self {
-        let by = match event.metadata.actor {
-            Actor::Staff(id) => Some(id),
-            Actor::Gateway(_) | Actor::Policy(_) | Actor::System => None,
-        };
+        let by = event.metadata.actor.staff();
         Self::new(attached, deal_id, event.occurred_at, by)
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use es::{Actor, Recorded};
+use es::Recorded;
 use es_postgres::projection::{ApplyError, Projection};
 use kit::CardsExported;
 use serde::{Deserialize, Serialize};
@@ -75,7 +75,7 @@ impl Projection for Exports {
             if recorded.event_type != "cards.exported" {
                 continue;
             }
-            let Actor::Staff(staff_id) = recorded.metadata.actor else {
+            let Some(staff_id) = recorded.metadata.actor.staff() else {
                 continue;
             };
             let exported: CardsExported = recorded.fields()?;

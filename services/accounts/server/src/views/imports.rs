@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use accounts_domain::import_batch::{Event, Fault, ImportBatch, Outcome, Row};
 use chrono::{DateTime, Utc};
-use es::{Actor, Aggregate, Recorded};
+use es::{Aggregate, Recorded};
 use es_postgres::projection::{ApplyError, Projection};
 use sqlx::{FromRow, PgConnection, PgPool, types::Json};
 use uuid::Uuid;
@@ -63,10 +63,7 @@ async fn apply(
     )
     .bind(batch.import_id.0)
     .bind(batch.file)
-    .bind(match recorded.metadata.actor {
-        Actor::Staff(id) => Some(id),
-        Actor::Gateway(_) | Actor::Policy(_) | Actor::System => None,
-    })
+    .bind(recorded.metadata.actor.staff())
     .bind(recorded.recorded_at)
     .execute(&mut *tx)
     .await?;

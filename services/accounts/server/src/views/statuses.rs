@@ -3,7 +3,7 @@
 
 use accounts_domain::account::{Account, Event};
 use chrono::{DateTime, Utc};
-use es::{Actor, Aggregate, Recorded};
+use es::{Aggregate, Recorded};
 use es_postgres::projection::{ApplyError, Projection};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
@@ -38,10 +38,7 @@ impl Columns {
         self.version.push(recorded.version);
         self.status.push(status);
         self.from_at.push(recorded.occurred_at);
-        self.changed_by.push(match recorded.metadata.actor {
-            Actor::Staff(id) => Some(id),
-            Actor::Gateway(_) | Actor::Policy(_) | Actor::System => None,
-        });
+        self.changed_by.push(recorded.metadata.actor.staff());
         self.reason.push(reason);
     }
 }

@@ -287,8 +287,12 @@ fn words(text: &str) -> Vec<String> {
 fn push_word(query: &mut QueryBuilder<Postgres>, parts: &str, forms: &str, word: &str) {
     query.push(format_args!(" and ({parts} like "));
     query.push_bind(format!("%{}%", like_literal(&fold_for_parts(word))));
-    query.push(format_args!(" or {forms} @@ plainto_tsquery('russian', "));
-    query.push_bind(word.to_owned()).push("))");
+    // A number has no other forms, and to look for them in a column of its own is what costs most.
+    if word.chars().any(char::is_alphabetic) {
+        query.push(format_args!(" or {forms} @@ plainto_tsquery('russian', "));
+        query.push_bind(word.to_owned()).push(")");
+    }
+    query.push(")");
 }
 
 /// What somebody typed to find a company.

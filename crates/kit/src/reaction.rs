@@ -1,34 +1,32 @@
-//! What every rule of ours needs when an event of another service makes it act.
+//! What every rule of ours needs when an event makes it act.
 
-use chrono::{DateTime, Utc};
 use es::{Actor, Recorded, Rejection};
-use es_postgres::{CommandContext, ExecuteError, LogError, projection::ApplyError};
-use vocabulary::StaffId;
+use es_postgres::{
+    CommandContext, ExecuteError, LogError,
+    projection::{ApplyError, Reaction},
+};
+
+use crate::Service;
 
 /// The context of what follows from `event`. Request ids derived from it are the same however
 /// often the event is delivered, so that nothing is done twice.
-pub(crate) fn context(
-    policy: &str,
-    event: &Recorded,
-    on_behalf_of: Option<StaffId>,
-    now: DateTime<Utc>,
-) -> CommandContext {
+pub fn context<R: Reaction>(service: &Service, event: &Recorded) -> CommandContext {
     CommandContext {
         request_id: Some(event.event_id),
         digest: None,
-        actor: Actor::Policy(format!("planning/{policy}")),
-        on_behalf_of: on_behalf_of.map(|id| id.0),
+        actor: Actor::Policy(format!("{}/{}", service.name(), R::NAME)),
+        on_behalf_of: None,
         actor_group_id: event.metadata.actor_group_id,
         correlation_id: event.metadata.correlation_id,
         causation_id: Some(event.event_id),
         traceparent: event.metadata.traceparent.clone(),
-        now,
+        now: service.node.clock.now(),
         expected_version: None,
     }
 }
 
 /// A refusal of the rules is an answer; everything else is a fault of the delivery.
-pub(crate) fn settled<T, R: Rejection>(
+pub fn settled<T, R: Rejection>(
     outcome: Result<T, ExecuteError<R>>,
 ) -> Result<Result<T, R>, ApplyError> {
     match outcome {
