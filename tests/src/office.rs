@@ -4,6 +4,7 @@
 use std::{
     io::{BufRead, BufReader},
     net::TcpListener,
+    os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
 };
@@ -153,8 +154,13 @@ impl Office {
     }
 
     /// Whether it has died.
-    pub fn is_dead(&mut self) -> bool {
-        !matches!(self.host.try_wait(), Ok(None))
+    /// Whether a kill point was reached: it ended by SIGKILL and by nothing else.
+    pub fn was_killed(&mut self) -> anyhow::Result<bool> {
+        let Some(ended) = self.host.try_wait()? else {
+            return Ok(false);
+        };
+        ensure!(ended.signal() == Some(9), "it ended otherwise: {ended}");
+        Ok(true)
     }
 
     pub fn data(&self) -> PathBuf {

@@ -143,6 +143,8 @@ pub struct World {
     pub pipeline_id: String,
     /// Hand-overs: from whom to whom.
     pub transfers: Vec<(String, usize, usize)>,
+    /// Those who have opened a card of theirs, and taken a list of them out.
+    pub readers: Vec<usize>,
 }
 
 /// SplitMix64: small, and the same everywhere.
@@ -269,6 +271,7 @@ impl World {
             order_ids: Vec::new(),
             pipeline_id: String::new(),
             transfers: Vec::new(),
+            readers: Vec::new(),
         }
     }
 }

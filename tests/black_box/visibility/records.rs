@@ -161,11 +161,16 @@ pub(super) async fn access(walk: &mut Walk<'_>, method: &str) -> anyhow::Result<
                     .into_inner()
                     .accesses;
                 let only = listed.iter().all(|access| access.staff_id == person.id);
-                let hidden = listed.is_empty() || world.sees(who, reader);
-                let said = if only && hidden {
+                let told = match (world.sees(who, reader), world.readers.contains(&reader)) {
+                    (false, _) => listed.is_empty(),
+                    (true, true) => !listed.is_empty(),
+                    // Whatever was opened on the way here.
+                    (true, false) => true,
+                };
+                let said = if only && told {
                     OK
                 } else {
-                    "what others read"
+                    "too much or too little"
                 };
                 walk.expect(format!("{method} by {reader}"), OK, said);
             }
@@ -222,7 +227,16 @@ pub(super) async fn export(walk: &mut Walk<'_>, method: &str) -> anyhow::Result<
             let seen = seen.filter(|(other, _)| world.sees(who, *other));
             let seen: Vec<_> = seen.map(|(_, person)| &person.id).collect();
             let only = takers.iter().all(|taker| seen.contains(&taker));
-            walk.expect(method, OK, if only { OK } else { "what others took" });
+            let told = world
+                .readers
+                .iter()
+                .all(|taker| !world.sees(who, *taker) || takers.contains(&world.staff[*taker].id));
+            let said = if only && told {
+                OK
+            } else {
+                "too much or too little"
+            };
+            walk.expect(method, OK, said);
             return Ok(());
         }
         _ => bail!("the oracle does not know {method}"),

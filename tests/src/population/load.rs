@@ -5,10 +5,11 @@ use std::{collections::HashMap, fmt::Write as _};
 use anyhow::{Context, ensure};
 use api::{
     accounts::{
-        ClaimProspectRequest, CreateProspectListRequest, DealFields, FieldValue, FormGroupRequest,
-        ListAccountsRequest, ListCallers, ListDealsRequest, ListOrdersRequest, ListStaffRequest,
-        PipelineField, PipelineStage, PublishPipelineRequest, SaveViewRequest,
-        SetDealFieldsRequest, ShareViewRequest, UploadHeader, share_view_request::With,
+        ClaimProspectRequest, CreateProspectListRequest, DealFields, ExportAccountsRequest,
+        FieldValue, FormGroupRequest, GetAccountRequest, ListAccountsRequest, ListCallers,
+        ListDealsRequest, ListOrdersRequest, ListStaffRequest, PipelineField, PipelineStage,
+        PublishPipelineRequest, SaveViewRequest, SetDealFieldsRequest, ShareViewRequest,
+        UploadHeader, share_view_request::With,
     },
     contacts::{
         AddContactPersonRequest, ErasureGround, GetTimelineRequest, ListContactPersonsRequest,
@@ -58,7 +59,29 @@ impl World {
         self.request_erasures(&admin).await?;
         self.claim(office).await?;
         self.make_lists(office).await?;
+        self.read_and_take(office).await?;
         caught_up(&admin).await
+    }
+
+    async fn read_and_take(&mut self, office: &Office) -> anyhow::Result<()> {
+        for (who, person) in self.staff.iter().enumerate() {
+            let own = self.accounts.iter().find(|one| one.owner == Some(who));
+            let Some(account) = own.filter(|_| !person.dismissed) else {
+                continue;
+            };
+            let client = office.client(&person.external_id)?;
+            let request = GetAccountRequest {
+                account_id: account.id.clone(),
+                ..GetAccountRequest::default()
+            };
+            client.accounts().get_account(request).await?;
+            let request = ExportAccountsRequest::default();
+            let mut parts = client.export().export_accounts(request).await?.into_inner();
+            while parts.message().await?.is_some() {}
+            self.readers.push(who);
+        }
+        ensure!(self.readers.len() > 1, "hardly anybody owns anything");
+        Ok(())
     }
 
     async fn claim(&self, office: &Office) -> anyhow::Result<()> {

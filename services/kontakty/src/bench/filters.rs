@@ -162,7 +162,7 @@ const FILTERS: [(&str, Given, &str); 12] = [
     ("two parts", &[("query", "вект 777")], "words like '%вект%' and words like '%777%'"),
     ("a telephone", &[("query", "8 (910) 000-07-77")], "'+79100000777' = any(phones)"),
     ("project and city", &[("project", "бетон"), ("city", "Тверь")], "project_words like '%бетон%' and city_folded = 'тверь'"),
-    ("address", &[("address", "ленина 77")], "address_words like '%ленина%' and address_words like '%77%'"),
+    ("address", &[("address", "ленина 77")], "address_words like '%ленина%' and address_words like '% 77%'"),
     ("last result", &[("last_outcome", "refused")], "account_id in (select account_id from contacted.contacted where last_outcome = 'refused')"),
     ("last result and city", &[("last_outcome", "call_back"), ("city", "Миасс")], "city_folded = 'миасс' and account_id in (select account_id from contacted.contacted where last_outcome = 'call_back')"),
     ("status and source", &[("status", "new"), ("source", "cold_call")], "status = 'new' and source = 'cold_call'"),

@@ -21,6 +21,10 @@ const STRETCH: i64 = 4_000;
 /// A shorter number is a part of one.
 const WHOLE_PHONE: usize = 10;
 
+/// A shorter part is looked for where words begin: inside of them no index knows it, and whoever looks
+/// for house 77 does not mean 177.
+const SHORTEST_PART: usize = 3;
+
 /// What to list. Empty text and `None` let everything pass.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Filter {
@@ -283,10 +287,17 @@ fn words(text: &str) -> Vec<String> {
     words.map(str::to_owned).collect()
 }
 
-/// A part of a word, or another form of one.
+/// A part of a word, the beginning of one where it is short, or another form of one.
 fn push_word(query: &mut QueryBuilder<Postgres>, parts: &str, forms: &str, word: &str) {
+    let part = like_literal(&fold_for_parts(word));
     query.push(format_args!(" and ({parts} like "));
-    query.push_bind(format!("%{}%", like_literal(&fold_for_parts(word))));
+    if word.chars().count() < SHORTEST_PART {
+        query.push_bind(format!("{part}%"));
+        query.push(format_args!(" or {parts} like "));
+        query.push_bind(format!("% {part}%"));
+    } else {
+        query.push_bind(format!("%{part}%"));
+    }
     // A number has no other forms, and to look for them in a column of its own is what costs most.
     if word.chars().any(char::is_alphabetic) {
         query.push(format_args!(" or {forms} @@ plainto_tsquery('russian', "));
@@ -427,6 +438,19 @@ mod tests {
     #[test]
     fn wildcards_are_letters() {
         assert_eq!(like_literal("100%_\\"), "100\\%\\_\\\\");
+    }
+
+    #[test]
+    fn a_short_part_begins_a_word() {
+        let mut query = QueryBuilder::new("");
+        for word in ["77", "строй"] {
+            push_word(&mut query, "words", "forms", word);
+        }
+        assert_eq!(
+            query.sql().as_str(),
+            " and (words like $1 or words like $2) \
+             and (words like $3 or forms @@ plainto_tsquery('russian', $4))"
+        );
     }
 
     #[test]
