@@ -8,7 +8,7 @@ use anyhow::{Context, ensure};
 use api::{
     accounts::{
         CancelOrderRequest, ListGroupsRequest, MoveToGroupRequest, RegisterOrderRequest,
-        TransferAccountsRequest,
+        TransferAccountsRequest, UploadHeader,
     },
     common::Money,
     contacts::{
@@ -23,6 +23,7 @@ use api::{
 };
 use tests::{
     background::{Background, import, request_id},
+    documents::upload,
     eventually,
 };
 
@@ -265,11 +266,19 @@ async fn play(office: &Background) -> anyhow::Result<()> {
     head.contacts().request_erasure(request).await?;
     let request = RequestDataEntryRequest {
         request_id: request_id(),
-        account_id: a_1,
+        account_id: a_1.clone(),
         what: "Новый адрес склада".to_owned(),
         ..RequestDataEntryRequest::default()
     };
     smirnova.data_entry().request_data_entry(request).await?;
+    let header = UploadHeader {
+        request_id: request_id(),
+        account_id: a_1,
+        kind: "proposal".to_owned(),
+        title: "КП.txt".to_owned(),
+        ..UploadHeader::default()
+    };
+    upload(&smirnova, header, "40 м³ бетона".as_bytes()).await?;
     Ok(())
 }
 

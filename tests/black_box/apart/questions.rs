@@ -54,6 +54,10 @@ struct Asking<'a> {
     interactions: Vec<String>,
     persons: Vec<String>,
     tasks: Vec<String>,
+    orders: Vec<String>,
+    documents: Vec<String>,
+    imports: Vec<String>,
+    transfers: Vec<String>,
     methods: BTreeMap<String, MethodDescriptor>,
     answers: BTreeMap<String, String>,
     asked: BTreeSet<String>,
@@ -203,6 +207,28 @@ pub(super) async fn answers(office: &Background) -> anyhow::Result<BTreeMap<Stri
         .await?
         .into_inner()
         .tasks;
+    let request = ListOrdersRequest::default();
+    let orders = office.admin.orders().list_orders(request).await?;
+    let orders = orders.into_inner().orders;
+    let request = ListDocumentsRequest {
+        account_id: accounts["a-1"].clone(),
+        ..ListDocumentsRequest::default()
+    };
+    let documents = office.admin.documents().list_documents(request).await?;
+    let documents = documents.into_inner().documents;
+    let request = ListImportsRequest::default();
+    let imports = office.admin.imports().list_imports(request).await?;
+    let imports = imports.into_inner().imports;
+    let request = ListTransfersRequest::default();
+    let transfers = office.admin.transfers().list_transfers(request).await?;
+    let transfers = transfers.into_inner().transfers;
+    let counts = [
+        orders.len(),
+        documents.len(),
+        imports.len(),
+        transfers.len(),
+    ];
+    ensure!(counts == [4, 1, 1, 1], "{counts:?}");
     let mut asking = Asking {
         office,
         accounts,
@@ -213,6 +239,14 @@ pub(super) async fn answers(office: &Background) -> anyhow::Result<BTreeMap<Stri
             .collect(),
         persons: persons.into_iter().map(|person| person.id).collect(),
         tasks: tasks.into_iter().map(|task| task.id).collect(),
+        orders: orders
+            .into_iter()
+            .filter_map(|of| of.order)
+            .map(|order| order.id)
+            .collect(),
+        documents: documents.into_iter().map(|document| document.id).collect(),
+        imports: imports.into_iter().map(|import| import.id).collect(),
+        transfers: transfers.into_iter().map(|transfer| transfer.id).collect(),
         methods,
         answers: BTreeMap::new(),
         asked: BTreeSet::new(),
@@ -229,6 +263,12 @@ pub(super) async fn answers(office: &Background) -> anyhow::Result<BTreeMap<Stri
     let missed: Vec<_> = questions.difference(&asking.asked).collect();
     ensure!(missed.is_empty(), "nobody asked {missed:?}");
     Ok(asking.answers)
+}
+
+/// And one that there is not.
+fn with_absent(ids: &[String]) -> Vec<String> {
+    let absent = Uuid::nil().to_string();
+    ids.iter().cloned().chain([absent]).collect()
 }
 
 /// It changes nothing, staff may call it, and it is not about how far things are at this moment.
@@ -455,14 +495,15 @@ async fn of_companies(asking: &mut Asking<'_>, who: &str, client: &Client) -> an
     asking
         .ask(who, client, "ImportsService.ListImports", request)
         .await?;
-    // There is no such file.
-    let request = ListImportRowsRequest {
-        import_id: asking.accounts[ACCOUNTS[0]].clone(),
-        ..ListImportRowsRequest::default()
-    };
-    asking
-        .ask(who, client, "ImportsService.ListImportRows", request)
-        .await?;
+    for import_id in with_absent(&asking.imports) {
+        let request = ListImportRowsRequest {
+            import_id,
+            ..ListImportRowsRequest::default()
+        };
+        asking
+            .ask(who, client, "ImportsService.ListImportRows", request)
+            .await?;
+    }
     let request = ListProspectListsRequest::default();
     asking
         .ask(who, client, "ProspectsService.ListProspectLists", request)
@@ -491,13 +532,15 @@ async fn of_companies(asking: &mut Asking<'_>, who: &str, client: &Client) -> an
     asking
         .ask(who, client, "TransfersService.PlanTransfer", request)
         .await?;
-    let request = GetTransferRequest {
-        transfer_id: Uuid::nil().to_string(),
-        ..GetTransferRequest::default()
-    };
-    asking
-        .ask(who, client, "TransfersService.GetTransfer", request)
-        .await?;
+    for transfer_id in with_absent(&asking.transfers) {
+        let request = GetTransferRequest {
+            transfer_id,
+            ..GetTransferRequest::default()
+        };
+        asking
+            .ask(who, client, "TransfersService.GetTransfer", request)
+            .await?;
+    }
     let request = ListTransfersRequest::default();
     asking
         .ask(who, client, "TransfersService.ListTransfers", request)
@@ -518,23 +561,26 @@ async fn of_orders(asking: &mut Asking<'_>, who: &str, client: &Client) -> anyho
             .ask(who, client, "OrdersService.ListOrders", request)
             .await?;
     }
-    for account in ACCOUNTS {
-        let account_id = asking.accounts[account].clone();
-        // There is no such order and no such document.
+    for order_id in with_absent(&asking.orders) {
         let request = GetOrderRequest {
-            order_id: account_id.clone(),
+            order_id,
             ..GetOrderRequest::default()
         };
         asking
             .ask(who, client, "OrdersService.GetOrder", request)
             .await?;
+    }
+    for document_id in with_absent(&asking.documents) {
         let request = DownloadDocumentRequest {
-            document_id: account_id.clone(),
+            document_id,
             ..DownloadDocumentRequest::default()
         };
         asking
             .ask(who, client, "DocumentsService.DownloadDocument", request)
             .await?;
+    }
+    for account in ACCOUNTS {
+        let account_id = asking.accounts[account].clone();
         let request = ListDocumentsRequest {
             account_id,
             ..ListDocumentsRequest::default()

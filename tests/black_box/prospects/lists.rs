@@ -4,7 +4,8 @@ use anyhow::ensure;
 use api::accounts::{
     AddToProspectListRequest, CreateProspectListRequest, DistributeProspectsRequest,
     DistributeProspectsResponse, DistributionWay, GetAccountRequest, ListAccountsRequest,
-    ListCallers, NextProspectRequest, NextProspectResponse, ProspectCriteria, ReleaseClaimRequest,
+    ListCallers, ListCardAccessRequest, NextProspectRequest, NextProspectResponse,
+    ProspectCriteria, ReleaseClaimRequest,
 };
 use tests::{
     background::{Background, code, instant, reason, request_id},
@@ -85,6 +86,16 @@ async fn the_next_prospect_of_a_list_is_given_once() -> anyhow::Result<()> {
         .await?
         .into_inner();
     ensure!(repeated == answer, "{repeated:?}");
+    // A card that is given is a card that is opened (N-16).
+    let request = ListCardAccessRequest {
+        account_id: ids[2].clone(),
+        min_positions: heads(&office, "accounts").await?,
+        ..ListCardAccessRequest::default()
+    };
+    let opened = office.admin.access().list_card_access(request).await?;
+    let opened = opened.into_inner().accesses;
+    let by: Vec<_> = opened.iter().map(|one| &one.staff_id).collect();
+    ensure!(by == [&office.staff["s-13"]; 2], "{opened:?}");
     ensure!(name_of(answer) == "Компания 3");
     // The list is not Фёдорова's, and of the pool a manager sees what he has claimed.
     let hidden = fyodorova.prospects().next_prospect(next_of(&list)).await;

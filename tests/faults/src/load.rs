@@ -1,6 +1,6 @@
 //! Mixed commands from several people at once, each sent until it is known what became of it.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::VecDeque, path::PathBuf, sync::Arc, time::Duration};
 
 use api::{
     contacts::LogInteractionResponse,
@@ -322,16 +322,29 @@ impl Manager {
     }
 }
 
+/// Open tasks that an account takes along. Without an end to them each hand-over would have more to
+/// do than the one before, and a long run nothing else.
+const LUGGAGE: usize = 5;
+
 /// Gives the travelling accounts from one owner to the other and back, with a task to go along.
 async fn move_to_and_fro(mut hand: Hand) -> anyhow::Result<()> {
     let owners = population::OWNERS.map(population::staff);
     let mut holder = [0; population::TRAVELLING];
+    let mut open: [VecDeque<String>; population::TRAVELLING] = Default::default();
     while !hand.stop.is_cancelled() {
         let nth = hand.rng.usize(..population::TRAVELLING);
         let account = population::travelling_account(nth);
         let (from, to) = (&owners[holder[nth]], &owners[1 - holder[nth]]);
         let task = requests::create_task(hand.id(), &account, from, minutes(&mut hand.rng));
-        hand.send(&task).await?;
+        if let Some(answer) = hand.send(&task).await? {
+            open[nth].push_back(CreateTaskResponse::decode(answer.as_slice())?.task_id);
+        }
+        if open[nth].len() > LUGGAGE
+            && let Some(oldest) = open[nth].pop_front()
+        {
+            let done = requests::complete_task(hand.id(), &oldest);
+            hand.send(&done).await?;
+        }
         let transfer = requests::transfer(hand.id(), &account, from, to);
         if hand.send(&transfer).await?.is_some() {
             holder[nth] = 1 - holder[nth];

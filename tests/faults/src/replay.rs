@@ -120,10 +120,12 @@ impl Stores {
     }
 
     /// Waits until everybody who follows a log stands at its end, and no end moves any more;
-    /// `everybody` of whom it is known. Returns how long it took.
+    /// `everybody` of whom it is known. Fails when nothing moves any more before. Returns how long it
+    /// took.
     pub async fn settled(&self, everybody: &[Cursor]) -> anyhow::Result<Duration> {
         let began = Instant::now();
-        let mut former = None;
+        let mut moved = began;
+        let (mut former, mut stood) = (None, Vec::new());
         loop {
             let heads = self.heads().await?;
             let cursors = self.cursors().await?;
@@ -139,15 +141,18 @@ impl Stores {
             if behind.is_empty() && former.as_ref() == Some(&heads) {
                 return Ok(began.elapsed());
             }
+            if former.as_ref() != Some(&heads) || stood != cursors {
+                moved = Instant::now();
+            }
             ensure!(
-                began.elapsed() < SETTLED_WITHIN,
-                "not at the end after {SETTLED_WITHIN:?}: {behind:?}, ends {:?}",
+                moved.elapsed() < SETTLED_WITHIN,
+                "not at the end, and for {SETTLED_WITHIN:?} nothing moves: {behind:?}, ends {:?}",
                 heads
                     .iter()
                     .map(|(service, head)| (service, head.0))
                     .collect::<Vec<_>>()
             );
-            former = Some(heads);
+            (former, stood) = (Some(heads), cursors);
             meanwhile(Duration::from_millis(50)).await;
         }
     }

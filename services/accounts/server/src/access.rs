@@ -5,6 +5,7 @@ use api::accounts::{
     self as pb, CardPart, ListCardAccessRequest, ListCardAccessResponse, ListUnusualReadingRequest,
     ListUnusualReadingResponse, access_service_server::AccessService,
 };
+use es_postgres::CommandContext;
 use kit::{AppError, Ctx, Service, Violations, fingerprint, timestamp};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
@@ -24,8 +25,14 @@ pub(crate) async fn record(
     what: What,
 ) -> Result<(), AppError> {
     let viewed = Viewed { account_id, what };
+    let context = CommandContext {
+        // That of a command that shows a card is the command's; who asks again is shown it again.
+        request_id: None,
+        digest: None,
+        ..ctx.command()
+    };
     let log = &service.log;
-    log.execute_new::<CardView>(&ctx.command(), ctx.new_id(), viewed)
+    log.execute_new::<CardView>(&context, ctx.new_id(), viewed)
         .await?;
     Ok(())
 }

@@ -1,6 +1,9 @@
 //! The next prospect of a list, claimed for the caller.
 
-use accounts_domain::account::{Account, Rejection};
+use accounts_domain::{
+    account::{Account, Rejection},
+    reading::What,
+};
 use api::accounts::{NextProspectRequest, NextProspectResponse};
 use es_postgres::Outcome;
 use kit::{AppError, Ctx, Service, Violations};
@@ -9,6 +12,7 @@ use vocabulary::AccountId;
 
 use super::{lists, until};
 use crate::{
+    access,
     claims::{self, Refusal},
     views::{
         companies,
@@ -78,6 +82,9 @@ async fn answer(
         Some(_) => companies::find(service.pool(), id).await?,
         None => None,
     };
+    if company.is_some() {
+        access::record(service, ctx, id, What::Card).await?;
+    }
     Ok(NextProspectResponse {
         account: company.map(|company| wire::account(company, Vec::new())),
         until: until(outcome),
