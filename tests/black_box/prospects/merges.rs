@@ -4,14 +4,15 @@ use anyhow::{Context, ensure};
 use api::{
     accounts::{
         CheckDuplicateRequest, GetAccountRequest, Lifecycle, ListAccountsRequest,
-        MergeAccountsRequest, RegisterOrderRequest, UnmergeAccountsRequest,
+        ListImportRowsRequest, ListImportsRequest, MergeAccountsRequest, RegisterOrderRequest,
+        UnmergeAccountsRequest,
     },
     common::Money,
     contacts::{AddContactPersonRequest, Interaction, ListContactPersonsRequest},
     planning::{CreateTaskRequest, ListTasksRequest, TaskKind},
 };
 use tests::{
-    background::{Background, caught_up, code, reason, request_id},
+    background::{Background, caught_up, code, import, reason, request_id},
     client::Client,
 };
 use tonic::Code;
@@ -224,6 +225,78 @@ async fn merged_records_answer_as_one_and_are_told_apart_exactly() -> anyhow::Re
     ensure!(kept.orders.len() == 1 && kept.lifecycle() == Lifecycle::Client);
     ensure!(card(&nikitin, &merged).await?.id == merged);
     Ok(())
+}
+
+/// N-17: what is sold to a record made by hand is a sale of the file that had the company first.
+#[tokio::test]
+async fn n17_sales_after_a_merge_are_of_the_row_that_brought_the_company() -> anyhow::Result<()> {
+    let office = Background::start("2026-03-13T10:00:00+03:00").await?;
+    let admin = &office.client("s-02")?;
+    let by_hand = company(&office, "Вектор", "+7 900 000-60-01", "s-11").await?;
+    for (day, id, phone) in [(14, "old", "+79000006002"), (15, "new", "+79000006003")] {
+        office.at(&format!("2026-03-{day}T10:00:00+03:00")).await?;
+        let csv = format!("external_id,name,phone\n{id},Вектор-Строй {id},{phone}\n");
+        import(&office.office, "s-11", "accounts", &csv)?;
+        let merge = MergeAccountsRequest {
+            request_id: request_id(),
+            survivor_id: by_hand.clone(),
+            merged_id: office.account(id).await?,
+            reason: "одна компания".to_owned(),
+        };
+        admin.duplicates().merge_accounts(merge).await?;
+    }
+    let order = RegisterOrderRequest {
+        request_id: request_id(),
+        account_id: by_hand.clone(),
+        amount: Some(Money {
+            minor_units: 700,
+            currency: "RUB".to_owned(),
+        }),
+        ..RegisterOrderRequest::default()
+    };
+    office
+        .client("s-11")?
+        .accounts()
+        .register_order(order)
+        .await?;
+    // Newest file first.
+    let (told, rows) = sold(&office).await?;
+    ensure!(told == [(0, 0, 0), (1, 1, 700)], "{told:?}");
+    ensure!(rows == [vec![], vec![(2, 1)]], "{rows:?}");
+
+    let unmerge = UnmergeAccountsRequest {
+        request_id: request_id(),
+        merged_id: office.account("old").await?,
+        reason: "две компании".to_owned(),
+    };
+    admin.duplicates().unmerge_accounts(unmerge).await?;
+    let (told, rows) = sold(&office).await?;
+    ensure!(told == [(1, 1, 700), (0, 0, 0)], "{told:?}");
+    ensure!(rows == [vec![(2, 1)], vec![]], "{rows:?}");
+    Ok(())
+}
+
+/// Clients, orders and sum of each file; and of each the rows that have sold, with how many orders.
+async fn sold(
+    office: &Background,
+) -> anyhow::Result<(Vec<(i64, i64, i64)>, Vec<Vec<(i64, usize)>>)> {
+    caught_up(&office.admin).await?;
+    let mut client = office.admin.imports();
+    let files = client.list_imports(ListImportsRequest::default()).await?;
+    let (mut told, mut rows) = (Vec::new(), Vec::new());
+    for file in files.into_inner().imports {
+        let sum = file.sales.iter().map(|sum| sum.minor_units).sum();
+        told.push((file.clients, file.orders, sum));
+        let request = ListImportRowsRequest {
+            import_id: file.id,
+            only_sold: true,
+            ..ListImportRowsRequest::default()
+        };
+        let answer = client.list_import_rows(request).await?.into_inner();
+        let of_file = answer.rows.iter().map(|row| (row.row, row.orders.len()));
+        rows.push(of_file.collect());
+    }
+    Ok((told, rows))
 }
 
 /// Invariant 19: whoever merges what with what at once, every record still answers.

@@ -49,9 +49,11 @@ impl Imports {
         for sold in imports::sales(pool, &ids).await? {
             sales.entry(sold.import_id).or_default().push(sold);
         }
+        let clients = imports::clients(pool, &ids).await?;
         let imports = files.into_iter().map(|file| {
             let sold = sales.remove(&file.import_id).unwrap_or_default();
-            import(file, sold)
+            let clients = clients.get(&file.import_id).copied().unwrap_or_default();
+            import(file, clients, sold)
         });
         Ok(ListImportsResponse {
             imports: imports.collect(),
@@ -76,21 +78,18 @@ impl Imports {
         let after = page.after::<i64>().unwrap_or(i64::MIN);
         let mut lines = imports::lines(pool, id, req.only_sold, after, page.fetch()).await?;
         let next_page_token = page.cut(&mut lines, |line| line.row);
-        let brought = lines
-            .iter()
-            .filter(|line| line.outcome.0 == Outcome::Created);
-        let accounts: Vec<_> = brought.filter_map(|line| line.account_id).collect();
-        let mut sales: HashMap<Uuid, Vec<_>> = HashMap::new();
-        for ordered in orders::of_account(pool, &accounts).await? {
-            let of_account = sales.entry(ordered.account_id).or_default();
-            of_account.insert(0, order(ordered));
+        let numbers: Vec<_> = lines.iter().map(|line| line.row).collect();
+        let row_of = imports::brought(pool, id, &numbers).await?;
+        let accounts: Vec<_> = row_of.keys().copied().collect();
+        let mut sales: HashMap<i64, Vec<_>> = HashMap::new();
+        for ordered in orders::of_account(pool, &accounts).await?.into_iter().rev() {
+            if let Some(row) = row_of.get(&ordered.account_id) {
+                sales.entry(*row).or_default().push(order(ordered));
+            }
         }
         let rows = lines.into_iter().map(|line| {
-            let of_account = line
-                .account_id
-                .filter(|_| line.outcome.0 == Outcome::Created);
-            let sold = of_account.and_then(|id| sales.remove(&id));
-            row(&line, sold.unwrap_or_default())
+            let sold = sales.remove(&line.row).unwrap_or_default();
+            row(&line, sold)
         });
         Ok(ListImportRowsResponse {
             rows: rows.collect(),
@@ -99,7 +98,7 @@ impl Imports {
     }
 }
 
-fn import(file: File, sales: Vec<Sales>) -> Import {
+fn import(file: File, clients: i64, sales: Vec<Sales>) -> Import {
     Import {
         id: file.import_id.to_string(),
         file: file.name,
@@ -110,7 +109,7 @@ fn import(file: File, sales: Vec<Sales>) -> Import {
         matched: file.matched,
         repeated: file.repeated,
         rejected: file.rejected,
-        clients: file.clients,
+        clients,
         orders: sales.iter().map(|sold| sold.orders).sum(),
         sales: sales
             .into_iter()

@@ -77,6 +77,8 @@ impl Projection for Companies {
         create index if not exists companies_by_forms on companies using gin (forms);
         create index if not exists companies_of_import on companies (import_id)
             where import_id is not null;
+        create index if not exists companies_merged on companies (merged_into)
+            where merged_into is not null;
         create index if not exists companies_in_pool on companies (registered_at, account_id)
             where owner_id is null and not client;
         create index if not exists companies_by_name on companies (name_sort, account_id);

@@ -6,7 +6,7 @@ use accounts_domain::import_batch::{Event, Fault, ImportBatch, Outcome, Row};
 use chrono::{DateTime, Utc};
 use es::{Aggregate, Recorded};
 use es_postgres::projection::{ApplyError, Projection};
-use sqlx::{FromRow, PgConnection, PgPool, types::Json};
+use sqlx::{AssertSqlSafe, FromRow, PgConnection, PgPool, types::Json};
 use uuid::Uuid;
 use vocabulary::{AccountId, ImportId, StaffId};
 
@@ -23,6 +23,11 @@ impl Projection for Imports {
             began_at timestamptz not null,
             ended_at timestamptz not null
         );
+        alter table files
+            add column if not exists created bigint,
+            add column if not exists matched bigint,
+            add column if not exists repeated bigint,
+            add column if not exists rejected bigint;
         create index if not exists files_by_time on files (began_at, import_id);
         create table if not exists rows (
             import_id uuid not null,
@@ -34,6 +39,13 @@ impl Projection for Imports {
             primary key (import_id, row)
         );
         create index if not exists rows_of_company on rows (account_id, import_id);
+        update files f set (created, matched, repeated, rejected) = (
+            select count(*) filter (where outcome = 'created'),
+                   count(*) filter (where outcome = 'matched'),
+                   count(*) filter (where outcome = 'repeated'),
+                   count(*) filter (where outcome = 'rejected')
+            from rows r where r.import_id = f.import_id)
+        where created is null;
     ";
 
     async fn apply(
@@ -57,8 +69,9 @@ async fn apply(
     Event::Recorded(batch): Event,
 ) -> Result<(), ApplyError> {
     sqlx::query(
-        "insert into files (import_id, file, imported_by, began_at, ended_at)
-         values ($1, $2, $3, $4, $4)
+        "insert into files
+         (import_id, file, imported_by, began_at, ended_at, created, matched, repeated, rejected)
+         values ($1, $2, $3, $4, $4, 0, 0, 0, 0)
          on conflict (import_id) do update set ended_at = excluded.ended_at",
     )
     .bind(batch.import_id.0)
@@ -69,11 +82,20 @@ async fn apply(
     .await?;
     // A caller may number two rows alike: the first one counts.
     sqlx::query(
-        "insert into rows (import_id, row, outcome, account_id, owner_id, faults)
-         select $1, row, outcome, account_id, owner_id, coalesce(faults, '[]')
-         from jsonb_to_recordset($2) as r
-             (row bigint, outcome text, account_id uuid, owner_id uuid, faults jsonb)
-         on conflict do nothing",
+        "with added as (
+             insert into rows (import_id, row, outcome, account_id, owner_id, faults)
+             select $1, row, outcome, account_id, owner_id, coalesce(faults, '[]')
+             from jsonb_to_recordset($2) as r
+                 (row bigint, outcome text, account_id uuid, owner_id uuid, faults jsonb)
+             on conflict do nothing returning outcome
+         )
+         update files set (created, matched, repeated, rejected) = (
+             select created + count(*) filter (where outcome = 'created'),
+                    matched + count(*) filter (where outcome = 'matched'),
+                    repeated + count(*) filter (where outcome = 'repeated'),
+                    rejected + count(*) filter (where outcome = 'rejected')
+             from added)
+         where import_id = $1",
     )
     .bind(batch.import_id.0)
     .bind(Json(batch.rows))
@@ -152,7 +174,6 @@ pub(crate) struct File {
     pub(crate) matched: i64,
     pub(crate) repeated: i64,
     pub(crate) rejected: i64,
-    pub(crate) clients: i64,
 }
 
 /// Files that began before `before`, newest first, with their counts.
@@ -163,15 +184,7 @@ pub(crate) async fn files(
 ) -> Result<Vec<File>, sqlx::Error> {
     let (before_at, before_id) = before.unzip();
     sqlx::query_as(
-        "select f.*, c.* from imports.files f cross join lateral (
-             select count(*) filter (where outcome = 'created') as created,
-                    count(*) filter (where outcome = 'matched') as matched,
-                    count(*) filter (where outcome = 'repeated') as repeated,
-                    count(*) filter (where outcome = 'rejected') as rejected,
-                    count(*) filter (where outcome = 'created' and client) as clients
-             from imports.rows r left join companies.companies c using (account_id)
-             where r.import_id = f.import_id
-         ) c
+        "select * from imports.files
          where $1::timestamptz is null or (began_at, import_id) < ($1, $2)
          order by began_at desc, import_id desc limit $3",
     )
@@ -180,6 +193,43 @@ pub(crate) async fn files(
     .bind(limit)
     .fetch_all(pool)
     .await
+}
+
+/// Companies whose orders are of rows of the files `$1`: those that the rows brought, and what
+/// these were merged into, where that came by no file itself. Of several merged ones the oldest
+/// counts, so no order is counted for two rows.
+const BROUGHT: &str = "brought as (
+    select import_id, import_row, account_id, client
+    from companies.companies where import_id = any($1)
+    union all
+    select oldest.import_id, oldest.import_row, survivor.account_id, survivor.client
+    from companies.companies survivor cross join lateral (
+        with recursive merged as (
+            select account_id, import_id, import_row, registered_at
+            from companies.companies where merged_into = survivor.account_id
+            union all
+            select c.account_id, c.import_id, c.import_row, c.registered_at
+            from merged m join companies.companies c on c.merged_into = m.account_id
+        )
+        select import_id, import_row from merged where import_id is not null
+        order by registered_at, account_id limit 1
+    ) oldest
+    where survivor.import_id is null and oldest.import_id = any($1)
+      and survivor.account_id in (
+          select merged_into from companies.companies where merged_into is not null)
+)";
+
+/// How many rows of each of these files have a client now.
+pub(crate) async fn clients(
+    pool: &PgPool,
+    imports: &[Uuid],
+) -> Result<HashMap<Uuid, i64>, sqlx::Error> {
+    let sql = format!(
+        "with {BROUGHT}
+         select import_id, count(distinct import_row) from brought where client group by import_id"
+    );
+    let clients = sqlx::query_as(AssertSqlSafe(sql)).bind(imports);
+    Ok(clients.fetch_all(pool).await?.into_iter().collect())
 }
 
 /// What was sold by a file, in one currency.
@@ -191,17 +241,32 @@ pub(crate) struct Sales {
     pub(crate) orders: i64,
 }
 
-/// What companies ordered that came by these files, while their orders stand.
+/// What was sold by these files, of orders that stand.
 pub(crate) async fn sales(pool: &PgPool, imports: &[Uuid]) -> Result<Vec<Sales>, sqlx::Error> {
-    sqlx::query_as(
-        "select import_id, currency, sum(minor_units)::bigint as minor_units, count(*) as orders
-         from companies.companies join orders.orders using (account_id)
-         where import_id = any($1) and not cancelled
-         group by import_id, currency order by import_id, currency",
-    )
-    .bind(imports)
-    .fetch_all(pool)
-    .await
+    let sql = format!(
+        "with {BROUGHT}
+         select import_id, currency, sum(minor_units)::bigint as minor_units, count(*) as orders
+         from brought join orders.orders using (account_id)
+         where not cancelled
+         group by import_id, currency order by import_id, currency"
+    );
+    let sales = sqlx::query_as(AssertSqlSafe(sql)).bind(imports);
+    sales.fetch_all(pool).await
+}
+
+/// Companies whose orders are of these rows of a file, each with its row.
+pub(crate) async fn brought(
+    pool: &PgPool,
+    import: ImportId,
+    rows: &[i64],
+) -> Result<HashMap<Uuid, i64>, sqlx::Error> {
+    let sql = format!(
+        "with {BROUGHT} select account_id, import_row from brought where import_row = any($2)"
+    );
+    let brought = sqlx::query_as(AssertSqlSafe(sql))
+        .bind([import.0])
+        .bind(rows);
+    Ok(brought.fetch_all(pool).await?.into_iter().collect())
 }
 
 #[derive(FromRow)]
@@ -219,18 +284,19 @@ pub(crate) async fn lines(
     after: i64,
     limit: i64,
 ) -> Result<Vec<Line>, sqlx::Error> {
-    sqlx::query_as(
-        "select row, to_jsonb(outcome) as outcome, account_id from imports.rows r
-         where import_id = $1 and row > $2
-           and (not $3 or (outcome = 'created' and exists (
-                select from orders.orders o
-                where o.account_id = r.account_id and not cancelled)))
-         order by row limit $4",
-    )
-    .bind(import.0)
-    .bind(after)
-    .bind(only_sold)
-    .bind(limit)
-    .fetch_all(pool)
-    .await
+    let sql = format!(
+        "with {BROUGHT}
+         select row, to_jsonb(outcome) as outcome, account_id from imports.rows
+         where import_id = any($1) and row > $2
+           and (not $3 or row in (
+                select import_row from brought join orders.orders using (account_id)
+                where not cancelled))
+         order by row limit $4"
+    );
+    let lines = sqlx::query_as(AssertSqlSafe(sql))
+        .bind([import.0])
+        .bind(after)
+        .bind(only_sold)
+        .bind(limit);
+    lines.fetch_all(pool).await
 }
