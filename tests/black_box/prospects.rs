@@ -30,6 +30,7 @@ async fn company(
             ..Card::default()
         }),
         owner_id: office.staff.get(owner).cloned().unwrap_or_default(),
+        despite_duplicates: true,
         ..RegisterProspectRequest::default()
     };
     let answer = office.admin.accounts().register_prospect(request).await?;

@@ -4,10 +4,13 @@ use anyhow::{Context, ensure};
 use api::{
     accounts::{Card, ChangeAccountStatusRequest, ListAccountsRequest, RegisterProspectRequest},
     common::PageRequest,
-    contacts::{InteractionKind, LogInteractionRequest, Outcome},
+    contacts::{
+        ChangePersonDetailsRequest, InteractionKind, ListContactPersonsRequest,
+        LogInteractionRequest, Outcome,
+    },
 };
 use tests::{
-    background::{Background, fields, import, request_id},
+    background::{Background, fields, import, reason, request_id},
     client::Client,
 };
 
@@ -130,6 +133,135 @@ async fn t015_people_find_what_they_type() -> anyhow::Result<()> {
         expected.sort_unstable();
         ensure!(found == expected, "{request:?}: {found:?}");
     }
+    Ok(())
+}
+
+const PERSONS: &str = "external_id,account,name,position,phone,email
+p-1,a-1,Ильин Константин Петрович,директор,+7 900 000-01-15,
+p-2,a-2,Соколова Вера Андреевна,бухгалтер,+7 900 000-03-33,v.sokolova@example.org
+p-3,a-3,Соколов Пётр,директор,,
+p-4,a-4,Ильина Анна,директор,+7 900 000-01-16,
+";
+
+/// T-015, T-016: companies by their contact persons, also together with other filters; nobody finds
+/// by a person what they do not see, and nobody finds who was erased.
+#[tokio::test]
+async fn t016_companies_are_found_by_their_contact_persons() -> anyhow::Result<()> {
+    let office = Background::start("2026-03-10T09:00:00+03:00").await?;
+    import(&office.office, "s-02", "accounts", ACCOUNTS)?;
+    import(&office.office, "s-02", "persons", PERSONS)?;
+    let (petrov, zaitsev, nikitin) = (
+        office.client("s-11")?,
+        office.client("s-10")?,
+        office.client("s-21")?,
+    );
+    let seen = vec![office.head("contacts").await?];
+    let of = |text: &str| ListAccountsRequest {
+        contact_person: text.to_owned(),
+        min_positions: seen.clone(),
+        ..ListAccountsRequest::default()
+    };
+    for (text, expected) in [
+        ("ильин", &[VECTOR][..]),
+        ("константин ИЛЬИН", &[VECTOR]),
+        ("директор", &[VECTOR, "Cтройсервис"]),
+        ("соколов петр", &["Cтройсервис"]),
+        ("соколов", &["Ёлка", "Cтройсервис"]),
+        ("8 (900) 000-01-15", &[VECTOR]),
+        ("000-03-33", &["Ёлка"]),
+        ("v.sokolova@example.org", &["Ёлка"]),
+        ("нет такого", &[]),
+        ("%", &[]),
+    ] {
+        let (mut found, mut expected) = (listed(&petrov, of(text)).await?, expected.to_vec());
+        found.sort();
+        expected.sort_unstable();
+        ensure!(found == expected, "{text}: {found:?}");
+    }
+    let combined = ListAccountsRequest {
+        city: "Орёл".to_owned(),
+        count: true,
+        ..of("соколов")
+    };
+    ensure!(listed(&petrov, combined).await? == ["Cтройсервис"]);
+    ensure!(listed(&zaitsev, of("ильин")).await?.len() == 2);
+    ensure!(listed(&office.admin, of("ильин")).await?.len() == 2);
+    ensure!(listed(&nikitin, of("ильин")).await?.is_empty());
+
+    let request = ListContactPersonsRequest {
+        account_id: office.account("a-1").await?,
+        ..ListContactPersonsRequest::default()
+    };
+    let persons = petrov.contacts().list_contact_persons(request).await?;
+    let person = persons.into_inner().persons.pop().context("a person")?;
+    let change = ChangePersonDetailsRequest {
+        request_id: request_id(),
+        person_id: person.id,
+        name: Some("Ильинский Константин".to_owned()),
+        ..ChangePersonDetailsRequest::default()
+    };
+    let changed = office
+        .admin
+        .contacts()
+        .change_person_details(change)
+        .await?;
+    let recorded = changed.into_inner().recorded.context("recorded")?;
+    let later = ListAccountsRequest {
+        min_positions: recorded.position.into_iter().collect(),
+        ..of("петрович")
+    };
+    ensure!(listed(&petrov, later).await?.is_empty());
+    ensure!(listed(&petrov, of("ильинский")).await? == [VECTOR]);
+    Ok(())
+}
+
+/// T-004: a company that is reached like another one is refused, unless that is meant; an answer that
+/// was lost is given again.
+#[tokio::test]
+async fn t004_a_duplicate_is_refused_before_it_is_there() -> anyhow::Result<()> {
+    let office = Background::start("2026-03-10T09:00:00+03:00").await?;
+    import(&office.office, "s-02", "accounts", ACCOUNTS)?;
+    let nikitin = office.client("s-21")?;
+    let request = RegisterProspectRequest {
+        request_id: request_id(),
+        card: Some(Card {
+            name: "Тоже Вектор".to_owned(),
+            phones: vec![
+                "+7 900 000-22-99".to_owned(),
+                "8 (800) 555 35 35".to_owned(),
+            ],
+            emails: vec!["INFO@vector.example".to_owned()],
+            ..Card::default()
+        }),
+        ..RegisterProspectRequest::default()
+    };
+    let refused = nikitin.accounts().register_prospect(request.clone()).await;
+    let refused = refused.err().context("a duplicate was registered")?;
+    ensure!(reason(&refused) == "DUPLICATE", "{refused:?}");
+    ensure!(
+        fields(&refused) == ["card.phones[1]", "card.emails[0]"],
+        "{refused:?}"
+    );
+    let meant = RegisterProspectRequest {
+        despite_duplicates: true,
+        ..request
+    };
+    let registered = nikitin.accounts().register_prospect(meant).await?;
+    ensure!(!registered.into_inner().account_id.is_empty());
+    // Its own numbers are known by the time it is asked for again.
+    let new = RegisterProspectRequest {
+        request_id: request_id(),
+        card: Some(Card {
+            name: "Новая".to_owned(),
+            phones: vec!["+7 900 000-22-98".to_owned()],
+            ..Card::default()
+        }),
+        ..RegisterProspectRequest::default()
+    };
+    let first = nikitin.accounts().register_prospect(new.clone()).await?;
+    office.caught_up().await?;
+    let again = nikitin.accounts().register_prospect(new).await?;
+    ensure!(first.into_inner() == again.into_inner());
     Ok(())
 }
 

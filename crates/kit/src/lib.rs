@@ -18,6 +18,7 @@ mod serve;
 mod sheet;
 mod status;
 mod stream;
+pub mod typed;
 mod violations;
 mod wire;
 

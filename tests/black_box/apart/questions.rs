@@ -281,6 +281,7 @@ fn only_asks(method: &MethodDescriptor) -> bool {
         "Login",
         "SetClock",
         "ReadOpenedEvents",
+        "FindAccountsOfPersons",
         "ExportEvents",
         "ExportOpenedEvents",
         "ExportAccounts",

@@ -231,6 +231,7 @@ async fn refused(
             emails: vec![typed()],
             ..Card::default()
         }),
+        despite_duplicates: true,
     };
     let stale = ChangeAccountDetailsRequest {
         request_id: request_id(),

@@ -123,8 +123,11 @@ async fn s10_two_managers_do_not_call_the_same_prospect() -> anyhow::Result<()> 
     };
     ensure!(owner == office.staff[loser_id], "{owner}");
     ensure!(count(&office, "accounts", "account.owner_assigned").await? == 1);
-    // The number is free again, and the timer gives back what nobody asks for.
-    let granted = winner
+    // Nobody else calls that number now, whichever card it is on.
+    let refused = refusal(winner.prospects().claim_prospect(claim(&acc_2002)).await)?;
+    ensure!(reason(&refused) == "PHONE_OWNED", "{refused:?}");
+    // The owner may look at the other card, and the timer gives back what nobody asks for.
+    let granted = loser
         .prospects()
         .claim_prospect(claim(&acc_2002))
         .await?

@@ -122,6 +122,19 @@ async fn merged_records_answer_as_one_and_are_told_apart_exactly() -> anyhow::Re
             card.id == survivor && card.merged_ids == [merged.clone()],
             "{card:?}"
         );
+        // What was known of the other one is known still, and it is found by it.
+        let other: Vec<_> = card.merged_cards.iter().map(|one| &one.name).collect();
+        ensure!(other == ["Вектор-Строй"], "{card:?}");
+        ensure!(card.merged_cards[0].phones == ["+79000004002"], "{card:?}");
+        for query in ["Вектор-Строй", "8 900 000-40-02", "40-02"] {
+            let request = ListAccountsRequest {
+                query: query.to_owned(),
+                ..ListAccountsRequest::default()
+            };
+            let found = petrov.accounts().list_accounts(request).await?.into_inner();
+            let found: Vec<_> = found.accounts.into_iter().map(|one| one.id).collect();
+            ensure!(found == [survivor.clone()], "{query}: {found:?}");
+        }
         let timeline = interactions(&petrov, id).await?;
         ensure!(timeline.len() == 2 && timeline.iter().all(|one| one.account_id == survivor));
         let persons = ListContactPersonsRequest {

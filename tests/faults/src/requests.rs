@@ -74,6 +74,7 @@ pub fn register_prospect(id: Uuid, name: &str) -> Command {
             phones: vec!["+79007654321".to_owned()],
             ..Card::default()
         }),
+        despite_duplicates: true,
         ..RegisterProspectRequest::default()
     };
     let path = "/kontakty.accounts.v1.AccountsService/RegisterProspect";

@@ -242,6 +242,15 @@ pub(super) const TABLE: &[(&str, &str)] = &[
         "не соответствует содержимому файла",
     ),
     // prospects and duplicates
+    ("is on another card already", "уже есть в другой карточке"),
+    (
+        "is the name of too many persons: type more of it",
+        "так зовут слишком многих: нужно уточнить",
+    ),
+    (
+        "must be empty where accounts of anybody are meant",
+        "должно быть пусто, если имеются в виду компании всех",
+    ),
     (
         "must be another one than survivor_id",
         "должен отличаться от survivor_id",

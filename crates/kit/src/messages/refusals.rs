@@ -408,6 +408,11 @@ pub(super) const TABLE: &[(&str, &str, &str)] = &[
         "Somebody else calls this phone at the moment: it is on another card, too.",
     ),
     (
+        "PHONE_OWNED",
+        "Этот телефон есть в карточке, которую уже ведёт другой сотрудник.",
+        "This phone is on a card that somebody else works with.",
+    ),
+    (
         "PIPELINE_INVALID",
         "Так воронку опубликовать нельзя: проверьте поля.",
         "The pipeline cannot be published like this: check the fields.",
@@ -614,5 +619,15 @@ pub(super) const TABLE: &[(&str, &str, &str)] = &[
         "REMINDER_OVER",
         "Это напоминание уже неактуально.",
         "This reminder is over.",
+    ),
+    (
+        "DUPLICATE",
+        "Компания с таким телефоном или адресом уже есть. Проверьте, не она ли это.",
+        "A company with such a phone or address is there already. See whether it is this one.",
+    ),
+    (
+        "TOO_MANY_PERSONS",
+        "Так зовут слишком многих: уточните имя.",
+        "Too many persons are called so: type more of the name.",
     ),
 ];

@@ -51,6 +51,7 @@ impl Changes {
             || self.phones.is_some()
             || self.emails.is_some()
             || self.address.is_some()
+            || self.extras.unknown.contains(&Standard::Address)
     }
 
     fn standard_mut(&mut self, field: Standard) -> &mut Option<String> {

@@ -105,6 +105,8 @@ pub struct Filter {
     pub address: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub project: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub contact_person: String,
     #[serde(rename = "type", skip_serializing_if = "String::is_empty")]
     pub kind: String,
     /// Keys of the catalogue.
@@ -125,13 +127,23 @@ impl Filter {
     /// What people write there in words of their own.
     pub fn texts(&self) -> impl Iterator<Item = &String> {
         let custom = self.custom.values().filter_map(text_of);
-        [&self.query, &self.address, &self.project]
-            .into_iter()
-            .chain(custom)
+        [
+            &self.query,
+            &self.address,
+            &self.project,
+            &self.contact_person,
+        ]
+        .into_iter()
+        .chain(custom)
     }
 
     fn forget(&mut self, Texts(forgotten): &Texts) {
-        for text in [&mut self.query, &mut self.address, &mut self.project] {
+        for text in [
+            &mut self.query,
+            &mut self.address,
+            &mut self.project,
+            &mut self.contact_person,
+        ] {
             if forgotten.contains(text.as_str()) {
                 text.clear();
             }

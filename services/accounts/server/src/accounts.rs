@@ -4,6 +4,7 @@
 mod cards;
 pub(crate) mod commands;
 pub(crate) mod extras;
+pub(crate) mod persons;
 pub(crate) mod transfer;
 
 use accounts_domain::{catalogue::List, reading::What};
@@ -72,7 +73,12 @@ impl Accounts {
                 row,
             });
         }
-        account.merged_ids = ids.iter().skip(1).map(ToString::to_string).collect();
+        let merged = companies::of_ids(pool, ids.get(1..).unwrap_or_default(), None).await?;
+        account.merged_ids = merged
+            .iter()
+            .map(|one| one.account_id.to_string())
+            .collect();
+        account.merged_cards = merged.into_iter().map(wire::card).collect();
         let card = account.card.get_or_insert_default();
         card.links = links;
         Ok(GetAccountResponse {
@@ -87,8 +93,9 @@ impl Accounts {
     ) -> Result<ListAccountsResponse, AppError> {
         let known = self.catalogue.get().await?;
         let mut v = Violations::new();
-        let filter = filter(&mut v, ctx, &known, &req);
+        let mut filter = filter(&mut v, ctx, &known, &req);
         v.finish()?;
+        persons::find(&self.service, &mut filter, "contact_person", &req).await?;
         let page_request = req.page.take();
         req.min_positions.clear();
         let page = self.service.page(&page_request, fingerprint(&req))?;
@@ -157,6 +164,8 @@ pub(crate) fn filter(
         address: v.optional("address", &req.address, MAX_NAME),
         project: v.optional("project", &req.project, MAX_NAME),
         last_outcome: v.optional_term("last_outcome", &req.last_outcome),
+        contact_person: v.optional("contact_person", &req.contact_person, MAX_NAME),
+        of_persons: None,
     }
 }
 

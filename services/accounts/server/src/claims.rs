@@ -15,7 +15,10 @@ use vocabulary::AccountId;
 
 use crate::{
     owners,
-    views::claims::{self, Claims},
+    views::{
+        claims::{self, Claims},
+        companies,
+    },
 };
 
 /// So often somebody else is faster, and no more.
@@ -32,6 +35,8 @@ pub(crate) enum Refusal {
     PhoneClaimed {
         until: DateTime<Utc>,
     },
+    /// Somebody else owns another card with one of its numbers.
+    PhoneOwned,
     Failed(AppError),
 }
 
@@ -50,6 +55,10 @@ pub(crate) async fn grant(
     let mut id = id;
     for _ in 0..ATTEMPTS {
         let log = &service.log;
+        if others_own_its_phones(service, ctx, id).await? {
+            let first = given_before(service, ctx).await.map_err(Refusal::Failed)?;
+            return first.ok_or(Refusal::PhoneOwned);
+        }
         match log
             .execute::<Account>(&context, id.0, command.clone())
             .await
@@ -72,6 +81,42 @@ pub(crate) async fn grant(
     )))
 }
 
+/// Whether somebody else owns a card with a number of this one: nobody else calls there. What was
+/// owned a moment ago may be missed, as by a reader of the list.
+async fn others_own_its_phones(
+    service: &Service,
+    ctx: &Ctx,
+    id: AccountId,
+) -> Result<bool, Refusal> {
+    let failed = |error: AppError| Refusal::Failed(error);
+    let pool = service.pool();
+    let company = companies::find(pool, id).await;
+    let Some(company) = company.map_err(|error| failed(error.into()))? else {
+        return Ok(false);
+    };
+    let taken = companies::owned_by_others(pool, &company.phones, ctx.staff_id()).await;
+    taken.map_err(|error| failed(error.into()))
+}
+
+/// What the same request brought the first time, for what is refused outside of the log: an answer
+/// that was lost is given again, whatever stands against the request by now.
+pub(crate) async fn given_before(
+    service: &Service,
+    ctx: &Ctx,
+) -> Result<Option<Outcome<Account>>, AppError> {
+    // On no account, so that nothing else can come of it.
+    let command = Command::ExpireClaim { now: ctx.now };
+    let log = &service.log;
+    match log
+        .execute::<Account>(&ctx.command(), Uuid::nil(), command)
+        .await
+    {
+        Ok(first) => Ok(Some(first)),
+        Err(ExecuteError::Rejected(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 impl Refusal {
     pub(crate) fn worded(self, ctx: &Ctx) -> AppError {
         match self {
@@ -79,6 +124,10 @@ impl Refusal {
             Self::PhoneClaimed { until } => AppError::precondition(
                 "PHONE_CLAIMED",
                 format!("phone claimed until {}", local(ctx, until)),
+            ),
+            Self::PhoneOwned => AppError::precondition(
+                "PHONE_OWNED",
+                "somebody else works with a company that has this phone",
             ),
             Self::Failed(error) => error,
         }

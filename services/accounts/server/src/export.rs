@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use crate::{
     access,
-    accounts::filter,
+    accounts::{filter, persons},
     catalogue::Current,
     views::{
         companies::{self, Filter},
@@ -64,8 +64,9 @@ impl Handlers {
             .reached(&wanted.min_positions, ctx.remaining())
             .await?;
         let known = self.catalogue.get().await?;
-        let filter = v.within("filter", |v| filter(v, ctx, &known, &wanted));
+        let mut filter = v.within("filter", |v| filter(v, ctx, &known, &wanted));
         v.finish()?;
+        persons::find(&self.service, &mut filter, "filter.contact_person", &wanted).await?;
         let ids = companies::ids(self.service.pool(), &filter).await?;
         let form = (format, language);
         let chosen_by = recorded_filter(&wanted);
@@ -122,6 +123,7 @@ fn recorded_filter(wanted: &ListAccountsRequest) -> BTreeMap<String, String> {
         .collect();
     let given = [
         ("lifecycle", lifecycle.to_owned()),
+        ("contact_person", typed(&wanted.contact_person)),
         ("query", typed(&wanted.query)),
         ("owner_id", wanted.owner_id.clone()),
         (

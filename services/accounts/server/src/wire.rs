@@ -117,39 +117,45 @@ pub(crate) fn account(company: Company, orders: Vec<OrderRow>) -> pb::Account {
     } else {
         pb::Lifecycle::Prospect
     };
-    let unknown = company.extras.unknown.iter();
-    let unknown = unknown.map(|field| field.as_str().to_owned());
     pb::Account {
         id: company.account_id.to_string(),
-        external_id: company.external_id.unwrap_or_default(),
+        external_id: company.external_id.clone().unwrap_or_default(),
         lifecycle: lifecycle.into(),
-        card: Some(pb::Card {
-            name: company.name,
-            r#type: company.kind,
-            phones: company.phones,
-            emails: company.emails,
-            city: company.city,
-            region: company.region,
-            address: company.address,
-            industry: company.industry,
-            project: company.project,
-            source: company.source,
-            rubrics: company.extras.rubrics,
-            links: Vec::new(),
-            custom: company.extras.custom.into_iter().map(custom).collect(),
-            unknown: unknown.collect(),
-        }),
         owner_id: id_text(company.owner_id),
         registered_at: Some(timestamp(company.registered_at)),
         version: company.version,
         orders: orders.into_iter().map(words::order).collect(),
         erased: company.erased,
-        status: company.status.unwrap_or_default(),
+        status: company.status.clone().unwrap_or_default(),
+        card: Some(card(company)),
         // What only one card is asked for.
         status_since: None,
         claim: None,
         merged_ids: Vec::new(),
+        merged_cards: Vec::new(),
         origin: None,
+    }
+}
+
+/// Without its links, which not everybody sees.
+pub(crate) fn card(company: Company) -> pb::Card {
+    let unknown = company.extras.unknown.iter();
+    let unknown = unknown.map(|field| field.as_str().to_owned());
+    pb::Card {
+        unknown: unknown.collect(),
+        name: company.name,
+        r#type: company.kind,
+        phones: company.phones,
+        emails: company.emails,
+        city: company.city,
+        region: company.region,
+        address: company.address,
+        industry: company.industry,
+        project: company.project,
+        source: company.source,
+        rubrics: company.extras.rubrics,
+        links: Vec::new(),
+        custom: company.extras.custom.into_iter().map(custom).collect(),
     }
 }
 

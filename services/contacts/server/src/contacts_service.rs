@@ -3,13 +3,14 @@
 use api::contacts::{
     self as contacts, AddContactPersonRequest, AddContactPersonResponse,
     ChangePersonDetailsRequest, ChangePersonDetailsResponse, ConfirmErasureRequest,
-    ConfirmErasureResponse, ContactPoints, GetErasureRequest, GetErasureResponse,
-    GetInteractionRequest, GetInteractionResponse, GetTimelineRequest, GetTimelineResponse,
-    ImportInteractionsRequest, ImportInteractionsResponse, ImportPersonsRequest,
-    ImportPersonsResponse, ListContactPersonsRequest, ListContactPersonsResponse,
-    ListErasuresRequest, ListErasuresResponse, LogInteractionRequest, LogInteractionResponse,
-    RedactInteractionRequest, RedactInteractionResponse, RequestErasureRequest,
-    RequestErasureResponse, contacts_service_server::ContactsService,
+    ConfirmErasureResponse, ContactPoints, FindAccountsOfPersonsRequest,
+    FindAccountsOfPersonsResponse, GetErasureRequest, GetErasureResponse, GetInteractionRequest,
+    GetInteractionResponse, GetTimelineRequest, GetTimelineResponse, ImportInteractionsRequest,
+    ImportInteractionsResponse, ImportPersonsRequest, ImportPersonsResponse,
+    ListContactPersonsRequest, ListContactPersonsResponse, ListErasuresRequest,
+    ListErasuresResponse, LogInteractionRequest, LogInteractionResponse, RedactInteractionRequest,
+    RedactInteractionResponse, RequestErasureRequest, RequestErasureResponse,
+    contacts_service_server::ContactsService,
 };
 use contacts_domain::{
     Interaction, Person, interaction,
@@ -27,6 +28,9 @@ use crate::{
 };
 
 type Answer<T> = Result<Response<T>, Status>;
+
+/// More than anybody reads, less than an answer can hold.
+const MOST_ACCOUNTS: usize = 20_000;
 
 pub(crate) struct Contacts {
     service: Service,
@@ -159,6 +163,43 @@ impl ContactsService for Contacts {
                     ..row.into()
                 })
                 .collect(),
+        }))
+    }
+
+    async fn find_accounts_of_persons(
+        &self,
+        request: Request<FindAccountsOfPersonsRequest>,
+    ) -> Answer<FindAccountsOfPersonsResponse> {
+        let (_, request) = self.service.query(request).await?;
+        let mut v = Violations::new();
+        let typed = v.required("query", &request.query, MAX_NAME);
+        let owners = request.owner_ids.iter().enumerate();
+        let owners: Vec<_> = owners
+            .filter_map(|(index, id)| v.id::<StaffId>(&format!("owner_ids[{index}]"), id))
+            .map(|id| id.0)
+            .collect();
+        if request.of_anybody && !owners.is_empty() {
+            v.add(
+                "owner_ids",
+                "must be empty where accounts of anybody are meant",
+            );
+        }
+        v.finish()?;
+        let owners = (!request.of_anybody).then_some(owners.as_slice());
+        let pool = self.service.pool();
+        let limit = MOST_ACCOUNTS as i64 + 1;
+        let found = persons_view::accounts_of_those_called(pool, &typed, owners, limit)
+            .await
+            .map_err(AppError::from)?;
+        if found.len() > MOST_ACCOUNTS {
+            return Err(AppError::precondition(
+                "TOO_MANY_PERSONS",
+                "too many persons are called so: type more of the name",
+            )
+            .into());
+        }
+        Ok(Response::new(FindAccountsOfPersonsResponse {
+            account_ids: found.iter().map(ToString::to_string).collect(),
         }))
     }
 

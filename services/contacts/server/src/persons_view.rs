@@ -7,11 +7,14 @@ use chrono::{DateTime, Utc};
 use contacts_domain::person::{Added, DetailsChanged};
 use es::{Personal, Recorded};
 use es_postgres::projection::{ApplyError, Projection};
-use kit::{AppError, Service};
+use kit::{
+    AppError, Service,
+    typed::{digits_of, parts_of_phone, push_word, words},
+};
 use serde::Serialize;
-use sqlx::{FromRow, PgConnection, PgPool, types::Json};
+use sqlx::{FromRow, PgConnection, PgPool, QueryBuilder, types::Json};
 use uuid::Uuid;
-use vocabulary::{AccountId, fold_for_search};
+use vocabulary::{AccountId, fold_for_parts, fold_for_search};
 
 pub(crate) struct PersonsView;
 
@@ -29,6 +32,20 @@ pub(crate) struct Row {
     pub(crate) emails: Vec<String>,
     pub(crate) version: i64,
     pub(crate) erased: bool,
+    /// What parts of words are looked for in.
+    words: Option<String>,
+    /// Of each phone, phones apart.
+    phone_digits: Option<String>,
+}
+
+impl Row {
+    fn fold(&mut self) {
+        let emails = self.emails.join(" ");
+        let text = format!("{} {} {emails}", self.name, self.job_title);
+        self.words = Some(fold_for_parts(&text));
+        let phones: Vec<_> = self.phones.iter().map(|phone| digits_of(phone)).collect();
+        self.phone_digits = Some(phones.join(" "));
+    }
 }
 
 impl From<Row> for contacts::Person {
@@ -64,7 +81,25 @@ impl Projection for PersonsView {
             erased      boolean not null default false
         );
         alter table persons add column if not exists erased boolean not null default false;
+        alter table persons
+            add column if not exists words text,
+            add column if not exists phone_digits text;
+        update persons
+            set words = replace(lower(concat_ws(' ', name, job_title,
+                                                array_to_string(emails, ' '))), 'ё', 'е'),
+                phone_digits = regexp_replace(array_to_string(phones, ' '), '[^0-9 ]', '', 'g')
+            where words is null;
         create index if not exists persons_by_account on persons (account_id);
+        do $$
+        begin
+            if exists (select from pg_extension where extname = 'pg_trgm') then
+                create index if not exists persons_by_words
+                    on persons using gin (words public.gin_trgm_ops);
+                create index if not exists persons_by_part_of_phone
+                    on persons using gin (phone_digits public.gin_trgm_ops);
+            end if;
+        end
+        $$;
     ";
 
     async fn apply(
@@ -94,7 +129,7 @@ impl Projection for PersonsView {
 }
 
 fn new_row(event: &Recorded, added: Added) -> Row {
-    Row {
+    let mut row = Row {
         person_id: event.stream.id,
         account_id: added.account_id.0,
         external_id: added.external_id,
@@ -104,7 +139,11 @@ fn new_row(event: &Recorded, added: Added) -> Row {
         emails: texts(added.emails).unwrap_or_default(),
         version: event.version,
         erased: false,
-    }
+        words: None,
+        phone_digits: None,
+    };
+    row.fold();
+    row
 }
 
 /// `None` when not given; empty when erased.
@@ -138,28 +177,28 @@ async fn update(
     event: &Recorded,
     changed: DetailsChanged,
 ) -> Result<(), ApplyError> {
-    sqlx::query(
-        "update persons set
-             name = coalesce($2, name), job_title = coalesce($3, job_title),
-             phones = coalesce($4, phones), emails = coalesce($5, emails), version = $6
-         where person_id = $1",
-    )
-    .bind(event.stream.id)
-    .bind(text(changed.name))
-    .bind(text(changed.job_title))
-    .bind(texts(changed.phones))
-    .bind(texts(changed.emails))
-    .bind(event.version)
-    .execute(tx)
-    .await?;
-    Ok(())
+    let row = sqlx::query_as("delete from persons where person_id = $1 returning *")
+        .bind(event.stream.id)
+        .fetch_optional(&mut *tx)
+        .await?;
+    let Some(mut row): Option<Row> = row else {
+        return Ok(());
+    };
+    row.name = text(changed.name).unwrap_or(row.name);
+    row.job_title = text(changed.job_title).unwrap_or(row.job_title);
+    row.phones = texts(changed.phones).unwrap_or(row.phones);
+    row.emails = texts(changed.emails).unwrap_or(row.emails);
+    row.version = event.version;
+    row.fold();
+    insert(tx, &mut vec![row]).await
 }
 
 /// What is left says that there was somebody.
 async fn erase(tx: &mut PgConnection, id: Uuid) -> Result<(), ApplyError> {
     sqlx::query(
         "update persons
-         set name = '', job_title = '', phones = '{}', emails = '{}', erased = true
+         set name = '', job_title = '', phones = '{}', emails = '{}', words = '',
+             phone_digits = '', erased = true
          where person_id = $1",
     )
     .bind(id)
@@ -207,6 +246,49 @@ pub(crate) async fn ids(pool: &PgPool, wanted: Wanted) -> Result<Vec<Uuid>, sqlx
     .bind(wanted.now)
     .fetch_all(pool)
     .await
+}
+
+/// Accounts of those owners (`None`: all accounts) that have persons with this name, position, e-mail
+/// or phone, or parts of it; at most `limit`. For what was merged its survivor.
+pub(crate) async fn accounts_of_those_called(
+    pool: &PgPool,
+    typed: &str,
+    owners: Option<&[Uuid]>,
+    limit: i64,
+) -> Result<Vec<Uuid>, sqlx::Error> {
+    let mut query = QueryBuilder::new(
+        "with recursive found (id) as (
+             select account_id from persons.persons where not erased and ((true",
+    );
+    let words = words(typed);
+    for word in &words {
+        push_word(&mut query, "words", None, word);
+    }
+    query.push(if words.is_empty() { " and false)" } else { ")" });
+    for digits in parts_of_phone(typed) {
+        query.push(" or phone_digits like ");
+        query.push_bind(format!("%{digits}%"));
+    }
+    query.push(
+        ") union
+             select merged_into from found join directory.accounts on account_id = id
+             where merged_into is not null
+         )
+         select id from found join directory.accounts on account_id = id
+         where merged_into is null",
+    );
+    if let Some(owners) = owners {
+        query
+            .push(" and owner_id = any(")
+            .push_bind(owners)
+            .push(")");
+    }
+    query.push(" limit ").push_bind(limit);
+    query
+        .build_query_scalar()
+        .persistent(false)
+        .fetch_all(pool)
+        .await
 }
 
 /// These persons, in this order.

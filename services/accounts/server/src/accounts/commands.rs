@@ -1,13 +1,18 @@
 //! One company at a time.
 
-use accounts_domain::account::{Account, Command, Event, Order, Registration, Rejection};
+use std::collections::HashSet;
+
+use accounts_domain::{
+    account::{Account, Command, Event, Order, Registration, Rejection},
+    card::Card,
+};
 use api::accounts::{
     AssignOwnerRequest, AssignOwnerResponse, CancelOrderRequest, CancelOrderResponse,
     ChangeAccountDetailsRequest, ChangeAccountDetailsResponse, RegisterOrderRequest,
     RegisterOrderResponse, RegisterProspectRequest, RegisterProspectResponse, ReturnToPoolRequest,
     ReturnToPoolResponse,
 };
-use es::Rejection as _;
+use es::{Rejection as _, Violation};
 use es_postgres::{ExecuteError, Outcome};
 use kit::{AppError, Ctx, Service, Violations};
 use vocabulary::{AccountId, Money, OrderId, Role};
@@ -18,7 +23,7 @@ use crate::{
     claims,
     orders::words::taken,
     owners, policy,
-    views::orders,
+    views::{companies, orders},
     wire::{MAX_ID, MAX_TEXT, caught_up, checked},
 };
 
@@ -79,6 +84,11 @@ pub(super) async fn register_prospect(
     if let Some(owner) = owner {
         owners::check_may_give(service, ctx, owner)?;
     }
+    if !req.despite_duplicates
+        && let Some(first) = refuse_duplicate(service, ctx, &card).await?
+    {
+        return Ok(registered(service, &first));
+    }
     let own = (ctx.role() == Role::Manager).then(|| ctx.staff_id());
     let owner = owner
         .or(own)
@@ -107,9 +117,54 @@ pub(super) async fn register_prospect(
     } else {
         execute(service, ctx, id, command).await?
     };
-    Ok(RegisterProspectResponse {
+    Ok(registered(service, &outcome))
+}
+
+fn registered(service: &Service, outcome: &Outcome<Account>) -> RegisterProspectResponse {
+    RegisterProspectResponse {
         account_id: outcome.id.to_string(),
-        recorded: Some(service.recorded(&outcome)),
+        recorded: Some(service.recorded(outcome)),
+    }
+}
+
+/// A company that can be reached like another one is probably the same (`features.md`, T-004). What
+/// the same request has registered before is no other one: that is given back.
+async fn refuse_duplicate(
+    service: &Service,
+    ctx: &Ctx,
+    card: &Card,
+) -> Result<Option<Outcome<Account>>, AppError> {
+    let numbered = |field: &str, of: Vec<String>| -> Vec<(String, String)> {
+        let of = of.into_iter().enumerate();
+        of.map(|(index, text)| (text, format!("card.{field}[{index}]")))
+            .collect()
+    };
+    let phones = card.phones.iter().map(ToString::to_string).collect();
+    let emails = card
+        .emails
+        .iter()
+        .map(|email| email.to_string().to_lowercase());
+    let mut points = numbered("phones", phones);
+    let emails = numbered("emails", emails.collect());
+    let texts = |of: &[(String, String)]| of.iter().map(|(text, _)| text.clone()).collect();
+    let (numbers, addresses): (Vec<_>, Vec<_>) = (texts(&points), texts(&emails));
+    let known = companies::reached_by(service.pool(), &numbers, &addresses).await?;
+    if known.is_empty() {
+        return Ok(None);
+    }
+    if let Some(first) = claims::given_before(service, ctx).await? {
+        return Ok(Some(first));
+    }
+    points.extend(emails);
+    let known: HashSet<_> = known.into_iter().map(|(text, _)| text).collect();
+    let violations = points.into_iter().filter(|(text, _)| known.contains(text));
+    Err(AppError::FailedPrecondition {
+        reason: "DUPLICATE".into(),
+        message: "a company that is reached so is there already".to_owned(),
+        facts: Vec::new(),
+        violations: violations
+            .map(|(_, field)| Violation::new(field, "is on another card already"))
+            .collect(),
     })
 }
 

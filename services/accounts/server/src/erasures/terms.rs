@@ -7,7 +7,7 @@ use es_postgres::Log;
 use kit::stop_list::{of_email, of_phone};
 use vocabulary::{Email, PhoneNumber, fold_for_search};
 
-use crate::views::companies::{digits_of, parts_of_phone};
+use kit::typed::{digits_of, parts_of_phone};
 
 /// Parts that are shorter are in too many others.
 const FEWEST_DIGITS: usize = 6;

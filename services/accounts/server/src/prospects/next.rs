@@ -62,7 +62,9 @@ pub(super) async fn run(
             match claims::grant(service, ctx, id).await {
                 Ok(outcome) => return answer(service, ctx, &outcome).await,
                 // Somebody was faster.
-                Err(Refusal::Rejected(_) | Refusal::PhoneClaimed { .. }) => taken.push(id.0),
+                Err(Refusal::Rejected(_) | Refusal::PhoneClaimed { .. } | Refusal::PhoneOwned) => {
+                    taken.push(id.0);
+                }
                 Err(refusal) => return Err(refusal.worded(ctx)),
             }
         }

@@ -16,9 +16,7 @@ use vocabulary::{AccountId, ImportId, PhoneNumber, StaffId};
 
 pub(crate) use hand_over::{Order, of_owner};
 pub(crate) use row::Company;
-pub(crate) use search::{
-    Filter, PageKey, Wanted, count, digits_of, ids, of_ids, page, parts_of_phone,
-};
+pub(crate) use search::{Filter, PageKey, Wanted, count, ids, of_ids, page};
 
 pub(crate) struct Companies;
 
@@ -456,6 +454,23 @@ pub(crate) async fn reached_by(
     .await?;
     let rows = rows.into_iter();
     Ok(rows.map(|(text, id)| (text, AccountId(id))).collect())
+}
+
+/// Whether somebody else than `staff` owns a company with one of these phones.
+pub(crate) async fn owned_by_others(
+    pool: &PgPool,
+    phones: &[String],
+    staff: StaffId,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(
+        "select exists (
+             select from companies.phones join companies.companies using (account_id)
+             where number = any($1) and owner_id <> $2 and merged_into is null)",
+    )
+    .bind(phones)
+    .bind(staff.0)
+    .fetch_one(pool)
+    .await
 }
 
 /// Which companies have this phone, with or without an extension; for a merged one its survivor.

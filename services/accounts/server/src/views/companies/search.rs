@@ -7,23 +7,17 @@
 use std::collections::BTreeMap;
 
 use accounts_domain::field::Value;
+use kit::typed::{parts_of_phone, push_word, whole_phone, words};
 use serde::Serialize;
 use sqlx::{PgPool, Postgres, QueryBuilder, types::Json};
 use uuid::Uuid;
-use vocabulary::{Outcome, PhoneNumber, StaffId, fold_for_parts, fold_for_search};
+use vocabulary::{Outcome, StaffId, fold_for_search};
 
 use super::{Company, accounts_of_phone};
 
 /// How many companies in order are looked at before the indexes are asked. What is not found a page
 /// full of among these is less than one in a hundred.
 const STRETCH: i64 = 4_000;
-
-/// A shorter number is a part of one.
-const WHOLE_PHONE: usize = 10;
-
-/// A shorter part is looked for where words begin: inside of them no index knows it, and whoever looks
-/// for house 77 does not mean 177.
-const SHORTEST_PART: usize = 3;
 
 /// What to list. Empty text and `None` let everything pass.
 #[derive(Debug, Clone, Default)]
@@ -44,6 +38,10 @@ pub(crate) struct Filter {
     pub(crate) address: String,
     pub(crate) project: String,
     pub(crate) last_outcome: Option<Outcome>,
+    /// As typed.
+    pub(crate) contact_person: String,
+    /// Accounts of those who are called so; `None`: nobody was asked for.
+    pub(crate) of_persons: Option<Vec<Uuid>>,
 }
 
 /// Of what a card has beside the fields of every card, what must be there: a part of that column.
@@ -207,6 +205,7 @@ impl Filter {
         ];
         self.client.is_none()
             && self.last_outcome.is_none()
+            && self.of_persons.is_none()
             && self.extras == Wanted::default()
             && texts.iter().all(|text| text.trim().is_empty())
     }
@@ -262,11 +261,11 @@ impl Filter {
         ] {
             for word in words(text) {
                 // What is in one of them is in all of them, and that has the indexes.
-                push_word(query, "words", "forms", &word);
+                push_word(query, "words", Some("forms"), &word);
                 push_word(
                     query,
                     column,
-                    &format!("to_tsvector('russian', {column})"),
+                    Some(&format!("to_tsvector('russian', {column})")),
                     &word,
                 );
             }
@@ -277,33 +276,12 @@ impl Filter {
             );
             query.push_bind(outcome.as_str()).push(")");
         }
+        if let Some(accounts) = &self.of_persons {
+            query.push(" and account_id = any(");
+            query.push_bind(accounts.clone()).push(")");
+        }
         text.push(query);
     }
-}
-
-fn words(text: &str) -> Vec<String> {
-    let folded = fold_for_search(text);
-    let words = folded.split(' ').filter(|word| !word.is_empty());
-    words.map(str::to_owned).collect()
-}
-
-/// A part of a word, the beginning of one where it is short, or another form of one.
-fn push_word(query: &mut QueryBuilder<Postgres>, parts: &str, forms: &str, word: &str) {
-    let part = like_literal(&fold_for_parts(word));
-    query.push(format_args!(" and ({parts} like "));
-    if word.chars().count() < SHORTEST_PART {
-        query.push_bind(format!("{part}%"));
-        query.push(format_args!(" or {parts} like "));
-        query.push_bind(format!("% {part}%"));
-    } else {
-        query.push_bind(format!("%{part}%"));
-    }
-    // A number has no other forms, and to look for them in a column of its own is what costs most.
-    if word.chars().any(char::is_alphabetic) {
-        query.push(format_args!(" or {forms} @@ plainto_tsquery('russian', "));
-        query.push_bind(word.to_owned()).push(")");
-    }
-    query.push(")");
 }
 
 /// What somebody typed to find a company.
@@ -319,6 +297,8 @@ enum Text {
         words: Vec<String>,
         /// Or one of these is a part of a phone.
         digits: Vec<String>,
+        /// Or something that was merged into one of these is meant.
+        survivors: Vec<Uuid>,
     },
 }
 
@@ -330,7 +310,34 @@ impl Text {
                 return Ok(Self::Phone(accounts));
             }
         }
-        Ok(Self::parts(query))
+        let mut text = Self::parts(query);
+        text.find_survivors(pool).await?;
+        Ok(text)
+    }
+
+    /// What was merged is in no list; what it was merged into is found by its words and numbers, too.
+    async fn find_survivors(&mut self, pool: &PgPool) -> Result<(), sqlx::Error> {
+        if !matches!(self, Self::Parts { .. }) {
+            return Ok(());
+        }
+        let mut query = QueryBuilder::new(
+            "with recursive found (id) as (
+                 select merged_into from companies.companies where merged_into is not null",
+        );
+        self.push(&mut query);
+        query.push(
+            " union
+                 select merged_into from found join companies.companies on account_id = id
+                 where merged_into is not null
+             )
+             select id from found",
+        );
+        let found = query.build_query_scalar().persistent(false);
+        let found = found.fetch_all(pool).await?;
+        if let Self::Parts { survivors, .. } = self {
+            *survivors = found;
+        }
+        Ok(())
     }
 
     fn parts(query: &str) -> Self {
@@ -343,6 +350,7 @@ impl Text {
             Self::Parts {
                 words: words(query),
                 digits: parts_of_phone(query),
+                survivors: Vec::new(),
             }
         }
     }
@@ -357,15 +365,23 @@ impl Text {
                 query.push(" and account_id = any(");
                 query.push_bind(accounts.clone()).push(")");
             }
-            Self::Parts { words, digits } => {
+            Self::Parts {
+                words,
+                digits,
+                survivors,
+            } => {
                 query.push(" and ((true");
                 for word in words {
-                    push_word(query, "words", "forms", word);
+                    push_word(query, "words", Some("forms"), word);
                 }
                 query.push(")");
                 for digits in digits {
                     query.push(" or phone_digits like ");
                     query.push_bind(format!("%{digits}%"));
+                }
+                if !survivors.is_empty() {
+                    query.push(" or account_id = any(");
+                    query.push_bind(survivors.clone()).push(")");
                 }
                 query.push(")");
             }
@@ -373,83 +389,23 @@ impl Text {
     }
 }
 
-pub(crate) fn digits_of(text: &str) -> String {
-    text.chars().filter(char::is_ascii_digit).collect()
-}
-
-/// In E.164 without an extension.
-fn whole_phone(text: &str) -> Option<String> {
-    if digits_of(text).len() < WHOLE_PHONE || text.chars().any(char::is_alphabetic) {
-        return None;
-    }
-    PhoneNumber::parse(text).ok().map(|phone| phone.to_string())
-}
-
-/// Digits as typed, and with the trunk prefix 8 read as the country code 7. None for a text with
-/// letters, or with too few digits to mean a phone.
-pub(crate) fn parts_of_phone(text: &str) -> Vec<String> {
-    let digits = digits_of(text);
-    if digits.len() < 3 || text.chars().any(char::is_alphabetic) {
-        return Vec::new();
-    }
-    let rest = digits.strip_prefix('8').filter(|rest| rest.len() >= 3);
-    let national = rest.map(|rest| format!("7{rest}"));
-    std::iter::once(digits).chain(national).collect()
-}
-
-/// A word that means itself between the wildcards of LIKE. Folding leaves letters and digits only;
-/// this holds whatever folding becomes.
-fn like_literal(word: &str) -> String {
-    let mut literal = String::with_capacity(word.len());
-    for c in word.chars() {
-        if matches!(c, '\\' | '%' | '_') {
-            literal.push('\\');
-        }
-        literal.push(c);
-    }
-    literal
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn phones_are_recognised_in_any_form() {
-        let whole = whole_phone("8 (900) 000-07-77");
-        assert_eq!(whole.as_deref(), Some("+79000000777"));
-        assert_eq!(whole_phone("000-07-77"), None);
-        assert_eq!(parts_of_phone("8 900 12"), ["890012", "790012"]);
-        assert_eq!(parts_of_phone("0777"), ["0777"]);
-        for text in ["Вектор", "7", "Tele2 777", "№ 12"] {
-            assert!(parts_of_phone(text).is_empty(), "{text}");
-        }
-    }
 
     #[test]
     fn text_is_what_people_mean() {
         assert_eq!(Text::parts("  "), Text::Anything);
         assert_eq!(Text::parts("«»%"), Text::Nothing);
         let words = vec!["вектор".to_owned(), "строй".to_owned()];
-        let digits = Vec::new();
-        assert_eq!(Text::parts("Вектор-СТРОЙ"), Text::Parts { words, digits });
-    }
-
-    #[test]
-    fn wildcards_are_letters() {
-        assert_eq!(like_literal("100%_\\"), "100\\%\\_\\\\");
-    }
-
-    #[test]
-    fn a_short_part_begins_a_word() {
-        let mut query = QueryBuilder::new("");
-        for word in ["77", "строй"] {
-            push_word(&mut query, "words", "forms", word);
-        }
+        let (digits, survivors) = Default::default();
         assert_eq!(
-            query.sql().as_str(),
-            " and (words like $1 or words like $2) \
-             and (words like $3 or forms @@ plainto_tsquery('russian', $4))"
+            Text::parts("Вектор-СТРОЙ"),
+            Text::Parts {
+                words,
+                digits,
+                survivors
+            }
         );
     }
 

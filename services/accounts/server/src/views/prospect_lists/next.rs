@@ -78,6 +78,18 @@ fn query(wanted: &Wanted<'_>, before: Before, limit: i64) -> QueryBuilder<Postgr
     .push_bind(wanted.quiet_since)
     .push(
         ") and not exists (
+                 with recursive merged as (
+                     select account_id from companies.companies where merged_into = c.account_id
+                     union all
+                     select o.account_id from merged m
+                     join companies.companies o on o.merged_into = m.account_id
+                 )
+                 select from merged join contacted.contacted t using (account_id)
+                 where t.last_at > ",
+    )
+    .push_bind(wanted.quiet_since)
+    .push(
+        ") and not exists (
                  select from companies.phones mine
                  join companies.phones theirs on theirs.number = mine.number
                                              and theirs.account_id <> mine.account_id
