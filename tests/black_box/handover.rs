@@ -3,3 +3,4 @@
 mod absence;
 mod lent;
 mod plans;
+mod tasks;

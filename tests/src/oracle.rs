@@ -96,10 +96,12 @@ impl World {
             }
     }
 
-    /// Whoever sees its assignee or its account.
+    /// Whoever sees its account; of one about no account, its assignee.
     pub fn sees_task(&self, who: usize, task: &Task) -> bool {
-        let account = task.account;
-        self.sees(who, task.assignee) || account.is_some_and(|one| self.sees_account(who, one))
+        match task.account {
+            Some(account) => self.sees_account(who, account),
+            None => self.sees(who, task.assignee),
+        }
     }
 
     pub fn plans_for(&self, who: usize, other: usize) -> bool {

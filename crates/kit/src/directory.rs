@@ -10,7 +10,7 @@ use std::{collections::HashMap, sync::Arc};
 use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
 use es_postgres::projection::Reached;
-use sqlx::PgPool;
+use sqlx::{PgPool, Postgres, QueryBuilder};
 use tokio::sync::watch;
 use uuid::Uuid;
 use vocabulary::{AccountId, StaffId};
@@ -54,6 +54,36 @@ impl AccountEntry {
                 .claim_at(at)
                 .is_some_and(|claim| scope.includes(claim.holder_id))
     }
+}
+
+/// For SQL: whether one of `staff` owns the account of this column, or the one that it was merged
+/// into, or has claimed it. For few rows, each of which is asked for itself.
+pub fn add_sees_account(
+    sql: &mut QueryBuilder<Postgres>,
+    column: &str,
+    staff: &[Uuid],
+    now: DateTime<Utc>,
+) {
+    sql.push(
+        "exists (
+             with recursive link as (
+                 select merged_into, owner_id, claim_holder_id, claimed_until
+                 from directory.accounts where account_id = ",
+    )
+    .push(column)
+    .push(
+        " union all
+                 select a.merged_into, a.owner_id, a.claim_holder_id, a.claimed_until
+                 from link join directory.accounts a on a.account_id = link.merged_into
+             )
+             select from link where merged_into is null and (owner_id = any(",
+    )
+    .push_bind(staff.to_vec())
+    .push(") or claim_holder_id = any(")
+    .push_bind(staff.to_vec())
+    .push(") and claimed_until > ")
+    .push_bind(now)
+    .push("))");
 }
 
 /// Merges of merges of merges: nobody has more.

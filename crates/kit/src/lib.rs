@@ -66,7 +66,7 @@ pub use clock::{Clock, ClockRefusal};
 pub use config::Config;
 pub use directory::{
     AbsenceEntry, AccountEntry, ClaimEntry, Directory, GroupEntry, Membership, Scope, Snapshot,
-    StaffEntry,
+    StaffEntry, add_sees_account,
 };
 pub use keys::{
     add_master_key, create_keys, master_key_belongs, master_keys, read_master_keys,

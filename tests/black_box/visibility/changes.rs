@@ -27,6 +27,8 @@ use tonic::{Code, Status, Streaming};
 
 /// Within it the new rights hold everywhere.
 const RIGHTS_FOLLOW: Duration = Duration::from_secs(5);
+/// Sees everything.
+const ADMINISTRATOR: usize = 0;
 /// Of work that goes on in the background.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -114,10 +116,9 @@ async fn transfer(
         }
     }
     // The tasks come behind, by a rule of planning; and their reminders, by one of notifications.
-    let tasks = world
-        .tasks
-        .iter()
-        .filter(|task| task.assignee == to && task.standing == Standing::Open);
+    let tasks = world.tasks.iter().filter(|task| {
+        task.assignee == to && task.standing == Standing::Open && world.sees_task(to, task)
+    });
     let tasks = tasks.count() as i64;
     let has = || async {
         let request = ListTasksRequest {
@@ -262,15 +263,17 @@ async fn dismiss(
             account.owner = Some(heir);
         }
     }
-    // Some go along with their accounts; the others, of no account or of somebody else's, by hand.
+    // Some go along with their accounts; the others, of no account or of somebody else's, by hand to
+    // one who sees it.
     for index in 0..world.tasks.len() {
         let task = &mut world.tasks[index];
         if task.assignee == who && task.standing == Standing::Open {
-            task.assignee = heir;
+            let owner = task.account.map(|account| world.accounts[account].owner);
+            task.assignee = owner.map_or(heir, |owner| owner.unwrap_or(ADMINISTRATOR));
             let request = ReassignTaskRequest {
                 request_id: request_id(),
                 task_id: task.id.clone(),
-                assignee_id: world.staff[heir].id.clone(),
+                assignee_id: world.staff[task.assignee].id.clone(),
                 reason: "увольнение".to_owned(),
             };
             admin.planning().reassign_task(request).await?;

@@ -216,7 +216,8 @@ async fn days(walk: &mut Walk<'_>) {
         if let Ok(answer) = answer {
             let day = answer.into_inner();
             let planned = world.tasks.iter().filter(|task| {
-                task.assignee == other && task.standing == Standing::Open && task.due != Due::Later
+                let mine = task.assignee == other && world.sees_task(walk.who, task);
+                mine && task.standing == Standing::Open && task.due != Due::Later
             });
             let planned: Vec<_> = planned.map(|task| task.id.clone()).collect();
             let shown = day.overdue.into_iter().chain(day.today).chain(day.done);
@@ -273,10 +274,11 @@ async fn without_next_step(walk: &mut Walk<'_>) -> anyhow::Result<()> {
         .await?
         .into_inner();
     let forgotten = |number: &usize| {
-        let planned = world
-            .tasks
-            .iter()
-            .any(|task| task.account == Some(*number) && task.standing == Standing::Open);
+        // With somebody who sees it.
+        let planned = world.tasks.iter().any(|task| {
+            let here = task.account == Some(*number) && world.sees_task(task.assignee, task);
+            here && task.standing == Standing::Open
+        });
         world.accounts[*number].owner.is_some() && !planned
     };
     let seen = (0..world.accounts.len()).filter(|number| world.sees_account(walk.who, *number));
@@ -349,10 +351,12 @@ async fn import(walk: &mut Walk<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Of whom are reminded: who is still to do something that is not long overdue.
+/// Of whom are reminded, as the caller sees it: who is still to do something that is not long
+/// overdue.
 fn reminded_of(walk: &Walk<'_>, who: usize, dues: &[Due]) -> Vec<String> {
     let tasks = walk.world.tasks.iter().filter(|task| {
-        task.assignee == who && task.standing == Standing::Open && dues.contains(&task.due)
+        let theirs = task.assignee == who && walk.world.sees_task(walk.who, task);
+        theirs && task.standing == Standing::Open && dues.contains(&task.due)
     });
     tasks.map(|task| task.id.clone()).collect()
 }

@@ -172,15 +172,7 @@ impl Snapshot {
         if let Principal::Staff { id, .. } = principal {
             let absent = self.absences.of_substitute(*id, at);
             let absent = absent.filter_map(|id| self.staff(id));
-            all.extend(
-                absent
-                    .filter(|entry| !entry.dismissed)
-                    .map(|entry| Principal::Staff {
-                        id: entry.id,
-                        role: entry.role,
-                        group_id: entry.group_id,
-                    }),
-            );
+            all.extend(absent.filter(|entry| !entry.dismissed).map(as_caller));
         }
         all
     }
@@ -205,6 +197,22 @@ impl Snapshot {
             Principal::Gateway { .. } | Principal::Service { .. } => Scope::All,
             Principal::Anyone => Scope::Staff(Vec::new()),
         }
+    }
+
+    /// What a member of staff sees by their own rights, which last: not for somebody away. Nothing,
+    /// of who does not work here.
+    pub fn scope_of(&self, id: StaffId) -> Scope {
+        let active = self.staff(id).filter(|entry| !entry.dismissed);
+        active.map_or(Scope::Staff(Vec::new()), |entry| {
+            self.own_scope(&as_caller(entry))
+        })
+    }
+
+    /// As [`scope_of`](Self::scope_of), and what they see at a time for somebody away.
+    pub fn scope_at(&self, id: StaffId, at: DateTime<Utc>) -> Scope {
+        let active = self.staff(id).filter(|entry| !entry.dismissed);
+        let acts_as = active.map(|entry| self.acts_as(&as_caller(entry), at));
+        self.scope(&acts_as.unwrap_or_default())
     }
 
     /// Who may give whom something to do (invariant 2): a manager to self, a head to self and the
@@ -260,6 +268,15 @@ impl Snapshot {
                 .staff(head)
                 .is_some_and(|entry| entry.group_id == Some(group.id)),
         }
+    }
+}
+
+/// Somebody as a caller would be.
+fn as_caller(entry: &StaffEntry) -> Principal {
+    Principal::Staff {
+        id: entry.id,
+        role: entry.role,
+        group_id: entry.group_id,
     }
 }
 
@@ -422,6 +439,7 @@ mod tests {
             let at = noon() + TimeDelta::minutes(minutes);
             let scope = office.scope(&office.acts_as(&vera, at));
             assert_eq!(scope.includes(anna), acts, "{minutes}");
+            assert_eq!(office.scope_at(staff_id("vera"), at), scope, "{minutes}");
             assert_eq!(office.may_plan_for(&vera, anna, at), acts, "{minutes}");
             assert!(scope.includes(staff_id("vera")));
         }

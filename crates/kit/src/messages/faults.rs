@@ -314,6 +314,7 @@ pub(super) const TABLE: &[(&str, &str)] = &[
         "этому сотруднику вы не можете ставить задания",
     ),
     ("is not a task of this account", "не задание этой компании"),
+    ("must see the account", "должен видеть эту компанию"),
     ("must say what to do", "нужно сказать, что сделать"),
     ("must say why", "нужно назвать причину"),
     (

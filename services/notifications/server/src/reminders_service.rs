@@ -16,7 +16,7 @@ use vocabulary::{ReminderId, StaffId, TaskId};
 
 use crate::{
     doorbell::Doorbell,
-    schedule_view::{self, ACKNOWLEDGED, DELIVERED, Row, SCHEDULED, Seen, VOIDED},
+    schedule_view::{self, ACKNOWLEDGED, DELIVERED, Filter, Row, SCHEDULED, Seen, VOIDED},
     watch,
 };
 
@@ -98,8 +98,14 @@ impl RemindersService for Reminders {
         let after = page
             .after()
             .unwrap_or((Seen::NOTHING.fired_until, Uuid::nil()));
+        let filter = Filter {
+            staff_id,
+            task_id,
+            visible_to: ctx.sees().owners(),
+            now: ctx.now,
+        };
         let pool = self.service.pool();
-        let mut rows = schedule_view::list(pool, staff_id, task_id, after, page.fetch())
+        let mut rows = schedule_view::list(pool, &filter, after, page.fetch())
             .await
             .map_err(AppError::from)?;
         let next_page_token = page.cut(&mut rows, |row| (row.fire_at, row.id));

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use es::{Aggregate, Recorded};
 use es_postgres::projection::{ApplyError, Projection};
+use kit::add_sees_account;
 use notifications_domain::{Reminder, reminder::Event};
-use sqlx::{FromRow, PgConnection, PgPool};
+use sqlx::{FromRow, PgConnection, PgPool, QueryBuilder};
 use uuid::Uuid;
 use vocabulary::{StaffId, TaskId};
 
@@ -297,24 +298,37 @@ pub(crate) async fn due(
     .await
 }
 
+/// Which part of the ledger is meant.
+pub(crate) struct Filter {
+    pub(crate) staff_id: StaffId,
+    pub(crate) task_id: Option<TaskId>,
+    /// About an account of one of these, or about none.
+    pub(crate) visible_to: Option<Vec<Uuid>>,
+    pub(crate) now: DateTime<Utc>,
+}
+
 /// The ledger of somebody, in order of `fire_at`.
 pub(crate) async fn list(
     pool: &PgPool,
-    staff_id: StaffId,
-    task_id: Option<TaskId>,
+    filter: &Filter,
     after: (DateTime<Utc>, Uuid),
     limit: i64,
 ) -> Result<Vec<Row>, sqlx::Error> {
-    sqlx::query_as(
-        "select * from reminders.reminders
-         where staff_id = $1 and ($2::uuid is null or task_id = $2) and (fire_at, id) > ($3, $4)
-         order by fire_at, id limit $5",
-    )
-    .bind(staff_id.0)
-    .bind(task_id.map(Uuid::from))
-    .bind(after.0)
-    .bind(after.1)
-    .bind(limit)
-    .fetch_all(pool)
-    .await
+    let mut sql = QueryBuilder::new("select * from reminders.reminders where staff_id = ");
+    sql.push_bind(filter.staff_id.0);
+    if let Some(task_id) = filter.task_id {
+        sql.push(" and task_id = ").push_bind(task_id.0);
+    }
+    if let Some(staff) = &filter.visible_to {
+        sql.push(" and (account_id is null or ");
+        add_sees_account(&mut sql, "reminders.account_id", staff, filter.now);
+        sql.push(")");
+    }
+    sql.push(" and (fire_at, id) > (")
+        .push_bind(after.0)
+        .push(", ")
+        .push_bind(after.1)
+        .push(") order by fire_at, id limit ")
+        .push_bind(limit);
+    sql.build_query_as().fetch_all(pool).await
 }

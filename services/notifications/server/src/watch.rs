@@ -2,7 +2,7 @@
 //!
 //! A delivery is recorded before it goes out, and the log decides: what was voided or acknowledged
 //! a moment ago is not shown. What a connection loses on its way comes again on the next one,
-//! because it was not acknowledged.
+//! because it was not acknowledged. What is about an account that is not seen waits until it is.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -17,8 +17,9 @@ use notifications_domain::{
     Reminder,
     reminder::{Command, Event},
 };
+use tokio::sync::watch;
 use uuid::Uuid;
-use vocabulary::StaffId;
+use vocabulary::{AccountId, StaffId};
 
 use crate::{
     doorbell::Doorbell,
@@ -48,6 +49,8 @@ struct Watch<'a> {
     epoch: Uuid,
     /// On this connection: a delivery changes the schedule too, and must not look new.
     shown: HashSet<Uuid>,
+    /// Something was due whose account was not seen.
+    withheld: bool,
 }
 
 const PAGE: i64 = 100;
@@ -63,16 +66,38 @@ impl<'a> Watch<'a> {
             out,
             seen: Seen::NOTHING,
             shown: HashSet::new(),
+            withheld: false,
         }
     }
 
     async fn run(mut self, doorbell: &Doorbell) -> Result<(), StreamEnd> {
+        let out = self.out;
         let mut bell = doorbell.listen(self.staff_id);
-        self.out.send(sign_of_life()).await?;
-        while self.out.alive(bell.changed(), sign_of_life).await?.is_ok() {
+        let mut moved = self.service.directory.changed();
+        out.send(sign_of_life()).await?;
+        while out
+            .alive(self.woken(&mut bell, &mut moved), sign_of_life)
+            .await?
+        {
             self.show_due().await?;
         }
         Ok(())
+    }
+
+    /// The bell has rung, or what was withheld may be seen now. False: it will ring no more.
+    async fn woken(
+        &mut self,
+        bell: &mut watch::Receiver<()>,
+        moved: &mut watch::Receiver<i64>,
+    ) -> bool {
+        tokio::select! {
+            rung = bell.changed() => rung.is_ok(),
+            Ok(()) = moved.changed(), if self.withheld => {
+                self.withheld = false;
+                self.seen = Seen::NOTHING;
+                true
+            }
+        }
     }
 
     async fn show_due(&mut self) -> Result<(), StreamEnd> {
@@ -106,6 +131,7 @@ impl<'a> Watch<'a> {
 
     async fn show(&mut self, mut page: Vec<Row>, now: DateTime<Utc>) -> Result<(), StreamEnd> {
         page.retain(|row| !self.shown.contains(&row.id));
+        self.withhold(&mut page, now).await?;
         let commands = page
             .iter()
             .map(|row| (context(row, now), row.id, Command::Deliver { at: now }))
@@ -137,6 +163,23 @@ impl<'a> Watch<'a> {
         Ok(())
     }
 
+    /// Leaves those that are about no account or about one that is seen.
+    async fn withhold(&mut self, page: &mut Vec<Row>, now: DateTime<Utc>) -> Result<(), AppError> {
+        let directory = &self.service.directory;
+        let ids: Vec<_> = page.iter().filter_map(account_of).collect();
+        let accounts = directory.accounts(&ids).await?;
+        let scope = directory.snapshot().scope_of(self.staff_id);
+        let due = page.len();
+        page.retain(|row| {
+            account_of(row).is_none_or(|id| {
+                let account = accounts.get(&id);
+                account.is_some_and(|account| account.is_visible(&scope, now))
+            })
+        });
+        self.withheld |= page.len() < due;
+        Ok(())
+    }
+
     async fn send(&self, part: WatchRemindersResponse) -> Result<(), StreamEnd> {
         match tokio::time::timeout(PATIENCE, self.out.send(part)).await {
             Ok(sent) => Ok(sent?),
@@ -146,6 +189,10 @@ impl<'a> Watch<'a> {
             })),
         }
     }
+}
+
+fn account_of(row: &Row) -> Option<AccountId> {
+    row.account_id.map(AccountId)
 }
 
 /// No request id: a repeated one would answer with the past instead of asking whether the reminder

@@ -1,10 +1,11 @@
 //! Accounts without a next step (`domain.md`, invariant 6): what is in work either has an open task
-//! or is here.
+//! or is here. What is open with somebody who does not see the account is no next step: nobody will
+//! take it.
 
 use api::planning::{
     AccountWithoutNextStep, ListAccountsWithoutNextStepRequest, ListAccountsWithoutNextStepResponse,
 };
-use kit::{AppError, Ctx, Service, Violations, fingerprint};
+use kit::{AppError, Ctx, Scope, Service, Snapshot, StaffEntry, Violations, fingerprint};
 use sqlx::{PgPool, Postgres, QueryBuilder};
 use uuid::Uuid;
 use vocabulary::StaffId;
@@ -30,13 +31,11 @@ pub(crate) async fn list(
         (Some(owner), _) if ctx.sees().includes(owner) => Some(vec![owner.0]),
         (Some(_), _) => Some(Vec::new()),
     };
-    let mut rows = page_of(
-        service.pool(),
-        owners.as_deref(),
-        page.after(),
-        page.fetch(),
-    )
-    .await?;
+    let forgotten = Forgotten {
+        owners,
+        sight: Sight::new(&service.directory.snapshot()),
+    };
+    let mut rows = page_of(service.pool(), &forgotten, page.after(), page.fetch()).await?;
     let next_page_token = page.cut(&mut rows, |(account_id, _)| *account_id);
     let accounts = rows
         .into_iter()
@@ -47,19 +46,63 @@ pub(crate) async fn list(
     Ok(ListAccountsWithoutNextStepResponse {
         accounts: accounts.collect(),
         next_page_token,
-        total: count(service.pool(), owners.as_deref()).await?,
+        total: count(service.pool(), &forgotten).await?,
     })
 }
 
-/// Account and owner. `owners`: only theirs.
+/// Who sees whose accounts: staff who see all of them, and of the others each pair.
+struct Sight {
+    everything: Vec<Uuid>,
+    seers: Vec<Uuid>,
+    owners: Vec<Uuid>,
+}
+
+impl Sight {
+    fn new(directory: &Snapshot) -> Self {
+        let mut sight = Self {
+            everything: Vec::new(),
+            seers: Vec::new(),
+            owners: Vec::new(),
+        };
+        for StaffEntry { id, .. } in directory.active_staff() {
+            match directory.scope_of(*id) {
+                Scope::All => sight.everything.push(id.0),
+                Scope::Staff(owners) => {
+                    sight.seers.extend(owners.iter().map(|_| id.0));
+                    sight.owners.extend(owners.iter().map(|owner| owner.0));
+                }
+            }
+        }
+        sight
+    }
+
+    /// Whether the assignee of `s` sees what the owner of `a` has.
+    fn add_to(&self, sql: &mut QueryBuilder<Postgres>) {
+        sql.push("(s.assignee_id = any(")
+            .push_bind(self.everything.clone())
+            .push(") or (s.assignee_id, a.owner_id) in (select * from unnest(")
+            .push_bind(self.seers.clone())
+            .push("::uuid[], ")
+            .push_bind(self.owners.clone())
+            .push("::uuid[])))");
+    }
+}
+
+struct Forgotten {
+    /// Only theirs.
+    owners: Option<Vec<Uuid>>,
+    sight: Sight,
+}
+
+/// Account and owner.
 async fn page_of(
     pool: &PgPool,
-    owners: Option<&[Uuid]>,
+    forgotten: &Forgotten,
     after: Option<Uuid>,
     limit: i64,
 ) -> Result<Vec<(Uuid, Uuid)>, sqlx::Error> {
     let mut sql = QueryBuilder::new("select a.account_id, a.owner_id");
-    add_forgotten(&mut sql, owners);
+    forgotten.add_to(&mut sql);
     if let Some(after) = after {
         sql.push(" and a.account_id > ").push_bind(after);
     }
@@ -67,36 +110,44 @@ async fn page_of(
     sql.build_query_as().fetch_all(pool).await
 }
 
-async fn count(pool: &PgPool, owners: Option<&[Uuid]>) -> Result<i64, sqlx::Error> {
+async fn count(pool: &PgPool, forgotten: &Forgotten) -> Result<i64, sqlx::Error> {
     let mut sql = QueryBuilder::new("select count(*)");
-    add_forgotten(&mut sql, owners);
+    forgotten.add_to(&mut sql);
     sql.build_query_scalar().fetch_one(pool).await
 }
 
-fn add_forgotten(sql: &mut QueryBuilder<Postgres>, owners: Option<&[Uuid]>) {
-    sql.push(
-        " from directory.accounts a
-          where a.owner_id is not null and a.merged_into is null and not exists (
-              select from tasks.states s
-              where s.account_id = a.account_id and s.valid_to = 'infinity' and s.state = 'open')
-          -- Nor at one of the records that were merged into it: asked once, for few are.
-          and a.account_id not in (
-              with recursive planned (id) as (
-                  select m.merged_into from directory.accounts m
-                  where m.merged_into is not null and exists (
-                      select from tasks.states s
-                      where s.account_id = m.account_id and s.valid_to = 'infinity'
-                        and s.state = 'open')
-                  union
-                  select m.merged_into from planned
-                  join directory.accounts m on m.account_id = planned.id
-                  where m.merged_into is not null
-              )
-              select id from planned)",
-    );
-    if let Some(owners) = owners {
-        sql.push(" and a.owner_id = any(")
-            .push_bind(owners.to_vec())
-            .push(")");
+impl Forgotten {
+    fn add_to(&self, sql: &mut QueryBuilder<Postgres>) {
+        sql.push(
+            " from directory.accounts a
+              where a.owner_id is not null and a.merged_into is null and not exists (
+                  select from tasks.states s
+                  where s.account_id = a.account_id and s.valid_to = 'infinity'
+                    and s.state = 'open' and ",
+        );
+        self.sight.add_to(sql);
+        // Nor at one of the records that were merged into it: asked once, for few are.
+        sql.push(
+            ") and a.account_id not in (
+                  with recursive planned (id, assignee_id) as (
+                      select m.merged_into, s.assignee_id from directory.accounts m
+                      join tasks.states s on s.account_id = m.account_id
+                      where m.merged_into is not null and s.valid_to = 'infinity'
+                        and s.state = 'open'
+                      union
+                      select m.merged_into, planned.assignee_id from planned
+                      join directory.accounts m on m.account_id = planned.id
+                      where m.merged_into is not null
+                  )
+                  select a.account_id from planned s
+                  join directory.accounts a on a.account_id = s.id where ",
+        );
+        self.sight.add_to(sql);
+        sql.push(")");
+        if let Some(owners) = &self.owners {
+            sql.push(" and a.owner_id = any(")
+                .push_bind(owners.clone())
+                .push(")");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! An account goes to another owner: what the former one still had to do there goes along, with
-//! its deadlines (`domain.md`, invariant 14). Accounts that return to the pool keep their tasks.
+//! its deadlines (`domain.md`, invariant 14). In the pool tasks wait, unseen by whoever does not see
+//! the account any more; the next owner gets them, and so does that of an account it is merged into.
 //! When all accounts of a hand-over have gone, planning says how many tasks went along.
 
 use std::time::Duration;
@@ -32,6 +33,18 @@ struct Transferred {
 }
 
 #[derive(Deserialize)]
+struct Assigned {
+    #[serde(rename = "owner_id")]
+    owner: StaffId,
+}
+
+#[derive(Deserialize)]
+struct Merged {
+    #[serde(rename = "survivor_id")]
+    survivor: Uuid,
+}
+
+#[derive(Deserialize)]
 struct Advanced {
     moved: Vec<Uuid>,
     left: u64,
@@ -55,7 +68,7 @@ impl HandOver {
         Ok(self.service.catch_up_with(self.service.name()).await?)
     }
 
-    async fn follow(&self, event: &Recorded) -> Result<(), ApplyError> {
+    async fn follow_transfer(&self, event: &Recorded) -> Result<(), ApplyError> {
         let Transferred {
             from,
             to,
@@ -67,14 +80,49 @@ impl HandOver {
             .directory
             .ids_of(AccountId(event.stream.id))
             .await?;
-        let tasks = tasks_view::open_of(self.service.pool(), &ids, from.0).await?;
+        let mut tasks = tasks_view::open_of(self.service.pool(), &ids).await?;
+        tasks.retain(|(_, assignee)| *assignee == from.0);
+        self.give(event, tasks, to, transfer_id).await
+    }
+
+    /// Somebody owns it after nobody, or after somebody whom the event does not name. What is with
+    /// one who sees the account stays there.
+    async fn follow_owner(&self, event: &Recorded) -> Result<(), ApplyError> {
+        self.caught_up(event).await?;
+        let id = AccountId(event.stream.id);
+        let directory = &self.service.directory;
+        let owner = match event.fields::<Assigned>() {
+            // A hand-over behind it takes along, and counts, what is given here.
+            Ok(assigned) => Some(assigned.owner),
+            // Merged, or no longer: whoever owns what answers for it now.
+            Err(_) => directory.account(id).await?.and_then(|now| now.owner_id),
+        };
+        let snapshot = directory.snapshot();
+        let active = |id: &StaffId| snapshot.staff(*id).is_some_and(|owner| !owner.dismissed);
+        let Some(owner) = owner.filter(active) else {
+            return Ok(());
+        };
+        let ids = directory.ids_of(id).await?;
+        let mut tasks = tasks_view::open_of(self.service.pool(), &ids).await?;
+        tasks.retain(|(_, assignee)| !snapshot.scope_of(StaffId(*assignee)).includes(owner));
+        self.give(event, tasks, owner, None).await
+    }
+
+    /// Each task with its assignee, who is to have it no longer.
+    async fn give(
+        &self,
+        event: &Recorded,
+        tasks: Vec<(Uuid, Uuid)>,
+        to: StaffId,
+        transfer_id: Option<TransferId>,
+    ) -> Result<(), ApplyError> {
         kill_point!("hand_over.tasks_found");
         let context = reaction::context::<Self>(&self.service, event);
         let commands = tasks
             .into_iter()
-            .map(|id| {
+            .map(|(id, assignee)| {
                 let command = Command::HandOver {
-                    from,
+                    from: StaffId(assignee),
                     to,
                     reason: REASON.to_owned(),
                     transfer_id,
@@ -146,22 +194,30 @@ impl HandOver {
 impl Reaction for HandOver {
     const NAME: &'static str = "hand-over";
     const SOURCES: &'static [&'static str] = &["accounts"];
-    const EVENTS: &'static [&'static str] = &["account.ownership_transferred", "transfer.advanced"];
+    const EVENTS: &'static [&'static str] = &[
+        "account.ownership_transferred",
+        "account.owner_assigned",
+        "account.merged",
+        "account.unmerged",
+        "transfer.advanced",
+    ];
 
-    /// How far a hand-over is comes behind the accounts that it tells of.
+    /// How far a hand-over is comes behind the accounts that it tells of; what was merged has the
+    /// tasks of two accounts.
     fn touches(&self, event: &Recorded) -> Vec<Uuid> {
-        let mut touched = vec![event.stream.id];
-        if event.event_type == "transfer.advanced"
-            && let Ok(advanced) = event.fields::<Advanced>()
-        {
-            touched.extend(advanced.moved);
-        }
-        touched
+        let advanced = event.fields::<Advanced>().ok();
+        let moved = advanced.into_iter().flat_map(|advanced| advanced.moved);
+        let merged = event.fields::<Merged>().ok();
+        let survivor = merged.map(|merged| merged.survivor);
+        moved.chain(survivor).chain([event.stream.id]).collect()
     }
 
     async fn react(&self, source: &str, event: &Recorded) -> Result<(), ApplyError> {
         match event.event_type.as_str() {
-            "account.ownership_transferred" => self.follow(event).await,
+            "account.ownership_transferred" => self.follow_transfer(event).await,
+            "account.owner_assigned" | "account.merged" | "account.unmerged" => {
+                self.follow_owner(event).await
+            }
             "transfer.advanced" => self.advance(source, event).await,
             _ => Ok(()),
         }

@@ -1,8 +1,8 @@
 //! The planning service: what was promised, to be done by whom and when.
 //!
 //! Knows of other services only what their events tell: who works here and who owns an account
-//! (kept by kit), what a contact completes and promises ([`next_steps`]), and which account went to
-//! another owner ([`hand_over`]).
+//! (kept by kit), what a contact completes and promises ([`next_steps`]), and which account has
+//! another owner now ([`hand_over`]).
 
 mod data_entry;
 mod data_entry_view;

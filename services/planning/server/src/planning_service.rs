@@ -14,7 +14,8 @@ use kit::{AppError, Ctx, Service, Violations};
 use planning_domain::{
     Task,
     task::{
-        Command, Created, cancellation_faults, creation_faults, move_faults, reassignment_faults,
+        Command, Created, Planned, cancellation_faults, creation_faults, move_faults,
+        reassignment_faults,
     },
 };
 use tonic::{Request, Response, Status};
@@ -173,6 +174,7 @@ impl Planning {
             return Err(all(v, creation_faults(active, due_at, &comment, ctx.now)));
         };
         self.may_plan_for(ctx, assignee_id)?;
+        self.sees(ctx, assignee_id, account_id).await?;
 
         let subject = subject(person_id, account_id, assignee_id);
         let task = Created {
@@ -265,8 +267,9 @@ impl Planning {
         else {
             return Err(all(v, reassignment_faults(active, &reason)));
         };
-        self.changeable(ctx, id).await?;
+        let task = self.changeable(ctx, id).await?;
         self.may_plan_for(ctx, assignee_id)?;
+        self.sees(ctx, assignee_id, task.account_id).await?;
         let command = Command::Reassign {
             assignee_id,
             assignee_active: true,
@@ -289,19 +292,45 @@ impl Planning {
 
     /// The caller sees the task and plans for its assignee. Asked of the log: a task can be
     /// changed before the view has it.
-    async fn changeable(&self, ctx: &Ctx, id: TaskId) -> Result<(), AppError> {
+    async fn changeable(&self, ctx: &Ctx, id: TaskId) -> Result<Planned, AppError> {
         const ABSENT: AppError = AppError::NotFound { what: "task" };
         let loaded = self.service.log.load::<Task>(id.0).await?;
         let task = loaded.state.ok_or(ABSENT)?;
-        let visible = ctx.sees().includes(task.assignee_id)
-            || match task.account_id {
-                Some(account_id) => self.seen_account(ctx, account_id).await?.is_some(),
-                None => false,
-            };
+        let visible = match task.account_id {
+            Some(account_id) => self.seen_account(ctx, account_id).await?.is_some(),
+            None => ctx.sees().includes(task.assignee_id),
+        };
         if !visible {
             return Err(ABSENT);
         }
-        self.may_plan_for(ctx, task.assignee_id)
+        self.may_plan_for(ctx, task.assignee_id)?;
+        Ok(task)
+    }
+
+    /// Who does not see the account of a task would never read it. One whose the account became a
+    /// moment ago sees it.
+    async fn sees(
+        &self,
+        ctx: &Ctx,
+        assignee_id: StaffId,
+        account_id: Option<AccountId>,
+    ) -> Result<(), AppError> {
+        let Some(id) = account_id else { return Ok(()) };
+        let directory = &self.service.directory;
+        let sees = async || {
+            let account = directory.account(id).await?;
+            let scope = directory.snapshot().scope_at(assignee_id, ctx.now);
+            Ok::<_, AppError>(account.is_some_and(|known| known.is_visible(&scope, ctx.now)))
+        };
+        if sees().await? {
+            return Ok(());
+        }
+        self.service.catch_up().await?;
+        let mut v = Violations::new();
+        if !sees().await? {
+            v.add("assignee_id", "must see the account");
+        }
+        v.finish()
     }
 
     /// The account a task is about, if one is named: the caller must see it.

@@ -1,5 +1,5 @@
-//! What can be asked about tasks. A task is seen by those who see its assignee and by those who
-//! see its account.
+//! What can be asked about tasks. A task is seen by those who see its account, whoever is to do it
+//! (`domain.md`, invariants 11 and 12); one about no account by those who see its assignee.
 
 use api::planning::{
     self, CountNotDoneRequest, CountNotDoneResponse, GetMyDayRequest, GetMyDayResponse,
@@ -66,7 +66,9 @@ pub(crate) async fn day(
 
     let part = async |from, to, standing| {
         let filter = Filter {
+            visible_to: ctx.sees().owners(),
             assignee_id: Some(staff_id.0),
+            now: ctx.now,
             due: Period { from, to: Some(to) },
             standing: Some(standing),
             ..Filter::default()
@@ -146,7 +148,7 @@ async fn read_filter(
     }
     Ok(Filter {
         task_id: None,
-        visible_to: visible_to(service, ctx, assignee_id, account_id).await?,
+        visible_to: visible_to(service, ctx, account_id).await?,
         assignee_id: assignee_id.map(Uuid::from),
         account_ids: match account_id {
             Some(id) => Some(all_ids(service, id).await?),
@@ -168,17 +170,13 @@ pub(crate) async fn all_ids(service: &Service, id: AccountId) -> Result<Vec<Uuid
     Ok(service.directory.ids_of(survivor).await?)
 }
 
-/// Whose tasks and accounts the caller sees. No limit where the list is of somebody or of an
-/// account that the caller sees anyway: then the index of that one is all it takes.
+/// Whose tasks and accounts the caller sees. No limit where the list is of an account that the
+/// caller sees anyway: then the index of that one is all it takes.
 async fn visible_to(
     service: &Service,
     ctx: &Ctx,
-    assignee_id: Option<StaffId>,
     account_id: Option<AccountId>,
 ) -> Result<Option<Vec<Uuid>>, AppError> {
-    if assignee_id.is_some_and(|id| ctx.sees().includes(id)) {
-        return Ok(None);
-    }
     if let Some(id) = account_id
         && let Some(account) = service.directory.account(id).await?
         && account.is_visible(ctx.sees(), ctx.now)

@@ -1,6 +1,7 @@
 //! Questions to the read model `tasks`.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use kit::add_sees_account;
 use planning_domain::task::Standing;
 use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
@@ -59,7 +60,7 @@ pub(crate) struct Key {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Filter {
     pub(crate) task_id: Option<Uuid>,
-    /// Assigned to one of these, or about an account of theirs.
+    /// About an account of one of these, or about none and assigned to one of them.
     pub(crate) visible_to: Option<Vec<Uuid>>,
     pub(crate) assignee_id: Option<Uuid>,
     /// All ids of one account.
@@ -109,13 +110,23 @@ impl Filter {
                 .push(")");
         }
         if let Some(staff) = &self.visible_to {
-            // An array on both sides of the `or`, so that each side can use its index.
-            sql.push(" and (s.assignee_id = any(")
-                .push_bind(staff.clone())
-                .push(") or s.account_id = any(array(");
-            add_seen_accounts(sql, staff, self.now);
-            sql.push(")))");
+            self.add_visible(sql, staff);
         }
+    }
+
+    fn add_visible(&self, sql: &mut QueryBuilder<Postgres>, staff: &[Uuid]) {
+        sql.push(" and (s.account_id is null and s.assignee_id = any(")
+            .push_bind(staff.to_vec())
+            .push(") or ");
+        if self.task_id.is_some() || self.assignee_id.is_some() {
+            add_sees_account(sql, "s.account_id", staff, self.now);
+        } else {
+            // An array on both sides of the `or`, so that each side can use its index.
+            sql.push("s.account_id = any(array(");
+            add_seen_accounts(sql, staff, self.now);
+            sql.push("))");
+        }
+        sql.push(")");
     }
 }
 
@@ -239,19 +250,17 @@ pub(crate) async fn not_done(
     sql.build_query_as().fetch_all(pool).await
 }
 
-/// What is open about an account, under all its ids, and assigned to one person.
+/// What is open about an account, under all its ids: task and assignee.
 pub(crate) async fn open_of(
     pool: &PgPool,
     account_ids: &[Uuid],
-    assignee_id: Uuid,
-) -> Result<Vec<Uuid>, sqlx::Error> {
-    sqlx::query_scalar(
-        "select task_id from tasks.states
-         where valid_to = 'infinity' and state = 'open' and account_id = any($1) and assignee_id = $2
+) -> Result<Vec<(Uuid, Uuid)>, sqlx::Error> {
+    sqlx::query_as(
+        "select task_id, assignee_id from tasks.states
+         where valid_to = 'infinity' and state = 'open' and account_id = any($1)
          order by due_at, task_id",
     )
     .bind(account_ids)
-    .bind(assignee_id)
     .fetch_all(pool)
     .await
 }
