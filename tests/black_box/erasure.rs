@@ -213,8 +213,7 @@ async fn nothing_of_a_person_is_left_anywhere() -> anyhow::Result<()> {
     )
     .await?;
     no_canary("an export", &exported)?;
-    let rebuilt = views_equal_a_replay(&known.office.office).await?;
-    ensure!(rebuilt >= 15, "only {rebuilt} views were built anew");
+    views_equal_a_replay(&known.office.office).await?;
     no_canary("a dump", &dumps(&data, &[])?)?;
     known.heads = known.heads().await?;
     no_canary("the API", &known.shown().await?)

@@ -1,27 +1,25 @@
 //! Views built anew beside those that serve, and events that could not be applied.
 
+mod everything;
+
 use std::{path::Path, process::Command, time::Duration};
 
 use anyhow::{Context, ensure};
 use api::contacts::GetTimelineRequest;
 use tests::{
     eventually,
-    mixed_load::{changes, promise, promises, set_up, settled, views, views_equal_a_replay},
+    mixed_load::{promise, promises, set_up, settled, views, views_equal_a_replay},
     office::Office,
+    population::NOW,
 };
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
 #[tokio::test]
 async fn every_view_built_anew_is_the_same_row_for_row() -> anyhow::Result<()> {
-    let office = Office::start(&[])?;
-    let accounts = set_up(&office, 20).await?;
-    let made = promises(&office.client("s-11")?, &accounts, 60).await?;
-    changes(&office, &made).await?;
-    let checked = views_equal_a_replay(&office).await?;
-    // The directory of each of five services, and what each has of its own.
-    ensure!(checked >= 15, "only {checked} views were checked");
-    Ok(())
+    let office = Office::start(&["--clock", "controlled", "--clock-start", NOW])?;
+    everything::happens(&office).await?;
+    views_equal_a_replay(&office).await
 }
 
 #[tokio::test]

@@ -34,6 +34,14 @@ async fn readers_of_a_restored_log_neither_skip_nor_repeat() -> anyhow::Result<(
     ensure!(views(&office)?.iter().all(read), "{:?}", views(&office)?);
 
     restore(&office.data(), &backup)?;
+    // The control: as long as nobody has said so, readers wait and say what they miss.
+    let missed = || async {
+        office
+            .log()
+            .contains("before what was read of it: was it restored")
+    };
+    let missed = eventually(PATIENCE, missed, |missed| *missed).await;
+    ensure!(missed, "nobody has missed what the backup has not");
     let migrated = kontakty(&[
         "migrate",
         "--data",
@@ -83,8 +91,7 @@ async fn readers_of_a_restored_log_neither_skip_nor_repeat() -> anyhow::Result<(
         said.contains("planning/next-steps: had reacted to contacts"),
         "{said}"
     );
-    let checked = views_equal_a_replay(&office).await?;
-    ensure!(checked >= 15, "only {checked} views were checked");
+    views_equal_a_replay(&office).await?;
     let epochs = psql(
         &office.data(),
         "kontakty_analytics",

@@ -2,6 +2,7 @@
 //! the lag of everything that follows a log, pushed over OTLP and readable as Prometheus text.
 
 use std::{
+    collections::BTreeSet,
     io::Write,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -10,22 +11,36 @@ use std::{
 use anyhow::{Context, ensure};
 use api::accounts::{Card, RegisterProspectRequest};
 use opentelemetry_proto::tonic::{
-    collector::trace::v1::{
-        ExportTraceServiceRequest, ExportTraceServiceResponse,
-        trace_service_server::{TraceService, TraceServiceServer},
+    collector::{
+        metrics::v1::{
+            ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+            metrics_service_server::{MetricsService, MetricsServiceServer},
+        },
+        trace::v1::{
+            ExportTraceServiceRequest, ExportTraceServiceResponse,
+            trace_service_server::{TraceService, TraceServiceServer},
+        },
     },
     common::v1::{KeyValue, any_value::Value},
+    metrics::v1::metric::Data,
     trace::v1::Span,
 };
-use tests::{background::request_id, eventually, office::Office};
+use tests::{background::request_id, client::SERVICES, eventually, office::Office};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tonic::{Request, Response, Status, transport::Server};
 
 const TRACE: u128 = 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c;
 
+/// What can be behind a log.
+const KINDS: [&str; 3] = ["relay", "projection", "reaction"];
+
 /// The receiving half of a collector.
 #[derive(Clone, Default)]
-struct Collector(Arc<Mutex<Vec<Span>>>);
+struct Collector {
+    spans: Arc<Mutex<Vec<Span>>>,
+    /// Kind and service of everything whose lag was pushed.
+    lags: Arc<Mutex<BTreeSet<(String, String)>>>,
+}
 
 #[tonic::async_trait]
 impl TraceService for Collector {
@@ -39,33 +54,66 @@ impl TraceService for Collector {
             .into_iter()
             .flat_map(|resource| resource.scope_spans)
             .flat_map(|scope| scope.spans);
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.spans.lock().unwrap_or_else(PoisonError::into_inner);
         kept.extend(spans);
         Ok(Response::new(ExportTraceServiceResponse::default()))
     }
 }
 
+#[tonic::async_trait]
+impl MetricsService for Collector {
+    async fn export(
+        &self,
+        request: Request<ExportMetricsServiceRequest>,
+    ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
+        let metrics = request
+            .into_inner()
+            .resource_metrics
+            .into_iter()
+            .flat_map(|resource| resource.scope_metrics)
+            .flat_map(|scope| scope.metrics);
+        let mut lags = self.lags.lock().unwrap_or_else(PoisonError::into_inner);
+        for metric in metrics.filter(|metric| metric.name == "kontakty.log.lag") {
+            let Some(Data::Gauge(gauge)) = metric.data else {
+                continue;
+            };
+            lags.extend(gauge.data_points.iter().filter_map(|point| {
+                let label = |key| attribute(&point.attributes, key);
+                Some((label("kind")?, label("service")?))
+            }));
+        }
+        Ok(Response::new(ExportMetricsServiceResponse::default()))
+    }
+}
+
 impl Collector {
     fn of_trace(&self) -> Vec<Span> {
-        let spans = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let spans = self.spans.lock().unwrap_or_else(PoisonError::into_inner);
         let of_trace = spans
             .iter()
             .filter(|span| span.trace_id == TRACE.to_be_bytes());
         of_trace.cloned().collect()
     }
+
+    fn lags(&self) -> BTreeSet<(String, String)> {
+        let lags = self.lags.lock().unwrap_or_else(PoisonError::into_inner);
+        lags.clone()
+    }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_collector_sees_command_and_consumers_and_their_lag() -> anyhow::Result<()> {
     let collector = Collector::default();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let otlp = listener.local_addr()?;
-    let service = TraceServiceServer::new(collector.clone());
+    let traces = TraceServiceServer::new(collector.clone());
+    let pushed = MetricsServiceServer::new(collector.clone());
     let incoming = tonic::transport::server::TcpIncoming::from(listener);
     #[expect(clippy::disallowed_methods, reason = "ends with the test")]
     let serving = tokio::spawn(
         Server::builder()
-            .add_service(service)
+            .add_service(traces)
+            .add_service(pushed)
             .serve_with_incoming(incoming),
     );
 
@@ -75,7 +123,7 @@ async fn a_collector_sees_command_and_consumers_and_their_lag() -> anyhow::Resul
         config,
         "[telemetry]\notlp_endpoint = \"http://{otlp}\"\nmetrics_listen = \"{metrics}\"\n"
     )?;
-    let office = Office::start(&["--config", &config.path().to_string_lossy()])?;
+    let mut office = Office::start(&["--config", &config.path().to_string_lossy()])?;
 
     let mut admin = office.client("admin")?;
     admin.credentials.traceparent = Some(format!("00-{TRACE:032x}-b7ad6b7169203331-01").parse()?);
@@ -92,7 +140,8 @@ async fn a_collector_sees_command_and_consumers_and_their_lag() -> anyhow::Resul
 
     // The directory of another service got the event over NATS.
     let consumed = |span: &Span| {
-        span.name == "consume" && attribute(span, "view").as_deref() == Some("directory")
+        let view = attribute(&span.attributes, "view");
+        span.name == "consume" && view.as_deref() == Some("directory")
     };
     let spans = eventually(
         Duration::from_secs(30),
@@ -117,29 +166,41 @@ async fn a_collector_sees_command_and_consumers_and_their_lag() -> anyhow::Resul
         "personal data in a trace"
     );
 
+    let expected: BTreeSet<(String, String)> = KINDS
+        .iter()
+        .flat_map(|kind| SERVICES.map(|service| ((*kind).to_owned(), service.to_owned())))
+        .collect();
     let text = eventually(
         Duration::from_secs(10),
         || async { page(metrics, "/metrics").await.unwrap_or_default() },
-        |text| lags(text).count() > 0 && lags(text).all(|(_, lag)| lag == "0"),
+        |text| lags(text).all(|(_, lag)| lag == "0") && without_lag(text).is_empty(),
     )
     .await;
-    for service in [
-        "accounts",
-        "contacts",
-        "planning",
-        "notifications",
-        "analytics",
-    ] {
-        let label = format!("service=\"{service}\"");
-        for kind in ["kind=\"relay\"", "kind=\"projection\""] {
-            let found = lags(&text)
-                .any(|(name, lag)| name.contains(&label) && name.contains(kind) && lag == "0");
-            ensure!(found, "no lag of {kind} of {service}: {text}");
-        }
-    }
+    ensure!(
+        without_lag(&text).is_empty(),
+        "no lag of {:?}: {text}",
+        without_lag(&text)
+    );
     ensure!(page(metrics, "/healthz").await?.starts_with("HTTP/1.1 200"));
+
+    // Figures are pushed once a minute, and when it ends.
+    office.stop()?;
+    let pushed = collector.lags();
+    ensure!(pushed == expected, "pushed: {pushed:?}");
     serving.abort();
     Ok(())
+}
+
+/// Of which kind and service the text has no lag of 0.
+fn without_lag(text: &str) -> Vec<(&'static str, &'static str)> {
+    let pairs = KINDS
+        .iter()
+        .flat_map(|kind| SERVICES.map(|service| (*kind, service)));
+    let missing = pairs.filter(|(kind, service)| {
+        let labels = [format!("kind=\"{kind}\""), format!("service=\"{service}\"")];
+        !lags(text).any(|(name, lag)| labels.iter().all(|of| name.contains(of)) && lag == "0")
+    });
+    missing.collect()
 }
 
 /// Names with labels, and values.
@@ -158,8 +219,8 @@ async fn page(address: std::net::SocketAddr, path: &str) -> anyhow::Result<Strin
     Ok(answer)
 }
 
-fn attribute(span: &Span, key: &str) -> Option<String> {
-    let found = span.attributes.iter().find(|pair| pair.key == key)?;
+fn attribute(attributes: &[KeyValue], key: &str) -> Option<String> {
+    let found = attributes.iter().find(|pair| pair.key == key)?;
     match value(found).context("a value").ok()? {
         Value::StringValue(text) => Some(text.clone()),
         _ => None,

@@ -12,6 +12,7 @@ use es_postgres::{
     CommandContext,
     projection::{ApplyError, Reaction},
 };
+use kill_point::kill_point;
 use serde::Deserialize;
 use uuid::Uuid;
 use vocabulary::{AccountId, PersonId};
@@ -92,6 +93,7 @@ pub async fn carry_out(
     demand: &Demand,
 ) -> Result<i64, AppError> {
     let destroyed = service.log.erase(&demand.subjects, context.now).await?;
+    kill_point!("erasure.keys_destroyed");
     let done = CarriedOut {
         account_id: demand.account_id,
         subjects: demand.subjects.clone(),

@@ -1,15 +1,21 @@
 //! Services that hear of each other over a bus which doubles, shuffles and makes noise.
 
+use std::collections::HashSet;
+
 use anyhow::ensure;
+use es::Recorded;
 use faults::{
+    check,
     installation::{Installation, Server, Settings, free_address},
     load::Callers,
+    replay::{self, Stores},
     run::Run,
     scrambler,
     seed::Seed,
 };
 use testkit::Nats;
 use tokio::task::JoinSet;
+use uuid::Uuid;
 
 const OWNERS: [&str; 3] = ["accounts", "contacts", "planning"];
 const FOLLOWERS: [&str; 2] = ["notifications", "analytics"];
@@ -68,5 +74,72 @@ async fn doubled_shuffled_and_noisy_deliveries_change_nothing() -> anyhow::Resul
         carriers.try_join_next().is_none(),
         "the scrambler has ended"
     );
-    run.finish(servers).await?.ensure_clean()
+    run.finish(servers).await?.ensure_clean()?;
+
+    let mut again = Vec::new();
+    for service in OWNERS {
+        let events = check::delivered(&scrambled.url(), service).await?;
+        let heard = Heard::of(&events);
+        println!(
+            "{service}: {} deliveries, {} of them again and {} late",
+            events.len(),
+            heard.again.len(),
+            heard.late
+        );
+        ensure!(!heard.again.is_empty(), "{service}: nothing came twice");
+        ensure!(heard.late > 0, "{service}: all came in order");
+        again.extend(heard.again.into_iter().cloned());
+    }
+    who_minds_no_positions_is_found_out(&run, &again).await
+}
+
+/// How a stream was delivered.
+struct Heard<'e> {
+    /// What had come before.
+    again: Vec<&'e Recorded>,
+    /// How many came for the first time behind one with a higher position.
+    late: usize,
+}
+
+impl<'e> Heard<'e> {
+    fn of(events: &'e [Recorded]) -> Self {
+        let (mut again, mut late) = (Vec::new(), 0);
+        let (mut seen, mut highest) = (HashSet::new(), 0);
+        for event in events {
+            if !seen.insert(event.position) {
+                again.push(event);
+            } else if event.position < highest {
+                late += 1;
+            }
+            highest = highest.max(event.position);
+        }
+        Self { again, late }
+    }
+}
+
+/// The control: a follower that applies whatever comes, as often as it comes, has in its view what
+/// the check must not accept.
+async fn who_minds_no_positions_is_found_out(run: &Run, again: &[Recorded]) -> anyhow::Result<()> {
+    let engines = &run.installation.engines;
+    let from = run.installation.settings.database("analytics");
+    let to = format!("{from}_without_positions");
+    engines.disconnect(&from).await?;
+    engines.copy_database(&from, &to).await?;
+    let pool = engines.pool(&to).await?;
+    let ids: Vec<Uuid> = again.iter().map(|event| event.stream.id).collect();
+    let applied = sqlx::query(
+        "insert into facts.facts
+         select fact.* from unnest($1::uuid[]) as heard (id)
+         cross join lateral (select * from facts.facts f where f.id = heard.id limit 1) as fact",
+    )
+    .bind(ids)
+    .execute(&pool)
+    .await?;
+    println!("{} facts would be applied again", applied.rows_affected());
+    let replayed = replay::settings(&run.installation, "");
+    let fresh = Stores::open(&run.installation, &replayed).await?;
+    let found = check::views(&run.live.with("analytics", pool), &fresh).await?;
+    let named = found.counter_example.unwrap_or_default();
+    ensure!(named.contains("facts"), "not found: {named}");
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! The process dies at every kill point once, while a load and a vandal go on.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use faults::{
@@ -14,12 +14,19 @@ use faults::{
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dying_at_every_kill_point_breaks_nothing() -> anyhow::Result<()> {
+    let began = Instant::now();
     let mut run = sweep::start(Seed::of_this_run()).await?;
     let swept = sweep::every_point(&mut run).await?;
     let mut server = run.installation.serve(None)?;
     server.ready().await?;
     let report = run.finish(vec![server]).await?;
-    println!("{} kills, {} commands", swept.kills, run.load.settled());
+    println!(
+        "{} kills, {} commands, {:?}; the slowest {:?}",
+        swept.kills,
+        run.load.settled(),
+        began.elapsed(),
+        swept.slowest
+    );
     ensure!(swept.missed.is_empty(), "never reached: {:?}", swept.missed);
     report.ensure_clean()
 }

@@ -1,5 +1,8 @@
 //! A network that is slow, swallows, and resets: between callers and services, and between
 //! services and their engines.
+//!
+//! What protects callers is the id of their request: `a_retry_under_a_fresh_id_is_done_twice` beside
+//! lost replies is the control without it.
 
 use std::time::Duration;
 
@@ -36,6 +39,7 @@ async fn a_bad_network_loses_and_doubles_nothing() -> anyhow::Result<()> {
         ("PostgreSQL", postgres),
         ("NATS", nats),
     ];
+    let mut faults = Vec::new();
     for _ in 0..ROUNDS {
         let (name, proxy) = one_of(&mut rng, &ways);
         let fault = match rng.u8(..3) {
@@ -43,7 +47,7 @@ async fn a_bad_network_loses_and_doubles_nothing() -> anyhow::Result<()> {
             1 => Fault::BlackHole,
             _ => Fault::Reset,
         };
-        println!("{name}: {fault:?}");
+        faults.push(format!("{name} {fault:?}"));
         proxy.set(fault);
         meanwhile(Duration::from_millis(rng.u64(200..2_000))).await;
         // What a black hole has swallowed was sent for good as far as its sender knows.
@@ -52,5 +56,6 @@ async fn a_bad_network_loses_and_doubles_nothing() -> anyhow::Result<()> {
         proxy.set(Fault::None);
         run.goes_on(5).await?;
     }
+    println!("{}", faults.join(", "));
     run.finish(vec![server]).await?.ensure_clean()
 }

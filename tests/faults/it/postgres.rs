@@ -11,7 +11,8 @@ use faults::{
 use nix::sys::signal::Signal;
 
 const TIMES: usize = 20;
-/// The figure to keep is five seconds, on a quiet machine; this one fails on no busy one.
+/// The figure to keep is five seconds on a quiet machine, and the longest time is printed for it. A
+/// test shares its two cores with others: this limit tells a hang from a delay, and no more.
 const RESUMED_WITHIN: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -68,6 +68,14 @@ pub enum Told {
     },
     /// So many streams got an event of this type.
     Fanned { events: String, count: i64 },
+    /// One event, up to this version of its stream, and for it another one at this position: of the
+    /// stream with the same id and of the type `then`, whoever of the service was first to record it.
+    Followed {
+        version: i64,
+        position: i64,
+        event: String,
+        then: String,
+    },
 }
 
 /// A command with everything that is known of it.

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, path::PathBuf, sync::Arc, time::Duration};
 
 use api::{
-    contacts::LogInteractionResponse,
+    contacts::{AddContactPersonResponse, LogInteractionResponse},
     planning::{CreateTaskResponse, RescheduleTaskResponse},
 };
 use chrono::TimeDelta;
@@ -111,6 +111,19 @@ impl Load {
         }
         let mover = load.hand(caller("admin", &callers.address)?, callers.pause, seed);
         load.workers.spawn(move_to_and_fro(mover));
+        // Callers of their own, so that their choices are no other's.
+        let also = |user: &str| -> anyhow::Result<Caller> {
+            Ok(Caller {
+                user: format!("{user}, of erasures"),
+                ..caller(user, &callers.address)?
+            })
+        };
+        let [manager, ..] = population::MANAGERS;
+        let asks = load.hand(also(manager)?, callers.pause, seed);
+        let confirms = load.hand(also("admin")?, callers.pause, seed);
+        let accounts = population::accounts_of(manager);
+        let forgetting = forget_now_and_then(asks, confirms, accounts);
+        load.workers.spawn(forgetting);
         Ok(load)
     }
 
@@ -350,6 +363,34 @@ async fn move_to_and_fro(mut hand: Hand) -> anyhow::Result<()> {
             holder[nth] = 1 - holder[nth];
         }
         meanwhile(hand.pause * 4).await;
+    }
+    Ok(())
+}
+
+/// Between two erasures, in pauses: services look through all cards for each.
+const BETWEEN_ERASURES: u32 = 32;
+
+/// Somebody is added, spoken with, and then erased: it takes two.
+async fn forget_now_and_then(
+    mut asks: Hand,
+    mut confirms: Hand,
+    accounts: Vec<String>,
+) -> anyhow::Result<()> {
+    while !asks.stop.is_cancelled() {
+        let account = one_of(&mut asks.rng, &accounts).clone();
+        let added = requests::add_person(asks.id(), &account, "Person to forget");
+        if let Some(answer) = asks.send(&added).await? {
+            let person = AddContactPersonResponse::decode(answer.as_slice())?.person_id;
+            let said = requests::speak_with(asks.id(), &account, &person);
+            asks.send(&said).await?;
+            let asked = requests::request_erasure(asks.id(), &person);
+            if asks.send(&asked).await?.is_some() {
+                let confirmed = requests::confirm_erasure(confirms.id(), &person);
+                confirms.send(&confirmed).await?;
+            }
+        }
+        let pause = meanwhile(asks.pause * BETWEEN_ERASURES);
+        asks.stop.run_until_cancelled(pause).await;
     }
     Ok(())
 }

@@ -7,8 +7,9 @@ use api::{
     },
     common::{Money, Recorded},
     contacts::{
-        AddContactPersonRequest, AddContactPersonResponse, InteractionKind, LogInteractionRequest,
-        LogInteractionResponse, NextStep, Outcome,
+        AddContactPersonRequest, AddContactPersonResponse, ConfirmErasureRequest,
+        ConfirmErasureResponse, ErasureGround, InteractionKind, LogInteractionRequest,
+        LogInteractionResponse, NextStep, Outcome, RequestErasureRequest, RequestErasureResponse,
     },
     notifications::{AcknowledgeReminderRequest, AcknowledgeReminderResponse},
     planning::{
@@ -56,13 +57,64 @@ pub fn add_person(id: Uuid, account: &str, name: &str) -> Command {
         request_id: id.to_string(),
         account_id: account.to_owned(),
         name: name.to_owned(),
-        phones: vec!["+79001234567".to_owned()],
+        // Of this person alone: once somebody is erased, nobody may be reached by it again.
+        phones: vec![format!("+7900{:07}", id.as_u128() % 10_000_000)],
         ..AddContactPersonRequest::default()
     };
     let path = "/kontakty.contacts.v1.ContactsService/AddContactPerson";
     Command::new(id, "contacts", path, &request, |answer| {
         let answer = AddContactPersonResponse::decode(answer).ok()?;
         recorded(answer.recorded, &["person.added"])
+    })
+}
+
+/// A call with somebody in particular.
+pub fn speak_with(id: Uuid, account: &str, person: &str) -> Command {
+    let request = LogInteractionRequest {
+        request_id: id.to_string(),
+        account_id: account.to_owned(),
+        person_id: person.to_owned(),
+        kind: InteractionKind::Call.into(),
+        outcome: Outcome::Connected.into(),
+        summary: "said something about themselves".to_owned(),
+        ..LogInteractionRequest::default()
+    };
+    let path = "/kontakty.contacts.v1.ContactsService/LogInteraction";
+    Command::new(id, "contacts", path, &request, |answer| {
+        let answer = LogInteractionResponse::decode(answer).ok()?;
+        recorded(answer.recorded, &["interaction.logged"])
+    })
+}
+
+pub fn request_erasure(id: Uuid, person: &str) -> Command {
+    let request = RequestErasureRequest {
+        request_id: id.to_string(),
+        person_id: person.to_owned(),
+        ground: ErasureGround::Demand.into(),
+        ..RequestErasureRequest::default()
+    };
+    let path = "/kontakty.contacts.v1.ContactsService/RequestErasure";
+    Command::new(id, "contacts", path, &request, |answer| {
+        let answer = RequestErasureResponse::decode(answer).ok()?;
+        recorded(answer.recorded, &["data_subject.erasure_requested"])
+    })
+}
+
+/// Its answer speaks of the event that contacts itself has nothing left behind.
+pub fn confirm_erasure(id: Uuid, person: &str) -> Command {
+    let request = ConfirmErasureRequest {
+        request_id: id.to_string(),
+        person_id: person.to_owned(),
+    };
+    let path = "/kontakty.contacts.v1.ContactsService/ConfirmErasure";
+    Command::new(id, "contacts", path, &request, |answer| {
+        let recorded = ConfirmErasureResponse::decode(answer).ok()?.recorded?;
+        Some(Told::Followed {
+            version: recorded.version,
+            position: recorded.position?.position,
+            event: "data_subject.erased".to_owned(),
+            then: "erasure.carried_out".to_owned(),
+        })
     })
 }
 
@@ -206,7 +258,7 @@ pub fn acknowledge(id: Uuid, reminder: &str) -> Command {
                 events,
                 perhaps_nothing: true,
             }),
-            fanned @ Told::Fanned { .. } => Some(fanned),
+            other @ (Told::Fanned { .. } | Told::Followed { .. }) => Some(other),
         }
     });
     command.of_stream(format!("reminder-{reminder}"), None)

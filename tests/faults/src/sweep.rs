@@ -35,6 +35,8 @@ pub struct Swept {
     pub kills: usize,
     pub hit: BTreeSet<String>,
     pub missed: BTreeSet<String>,
+    /// What took longest from a start to the death.
+    pub slowest: Option<(Duration, Kill)>,
 }
 
 /// An installation whose migration was killed at each of its points, and a load on it.
@@ -125,14 +127,15 @@ async fn die_at(
     let began = Instant::now();
     let mut server: Server = run.installation.serve(Some(&kill))?;
     let died = server.dies_within(patience).await?;
-    if !died {
+    if died {
+        let took = began.elapsed();
+        if swept.slowest.as_ref().is_none_or(|known| known.0 < took) {
+            swept.slowest = Some((took, kill));
+        }
+    } else {
         server.kill().await?;
+        println!("{point}:{nth} not reached within {patience:?}");
     }
-    println!(
-        "{:>6} ms {point}:{nth} {}",
-        began.elapsed().as_millis(),
-        if died { "killed" } else { "not reached" }
-    );
     if died {
         swept.kills += 1;
         swept.missed.remove(point);

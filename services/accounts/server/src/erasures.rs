@@ -16,6 +16,7 @@ use es_postgres::{
     CommandContext,
     projection::{ApplyError, Reaction},
 };
+use kill_point::kill_point;
 use kit::{
     AppError, Service,
     erasure::{self, Demand},
@@ -94,6 +95,7 @@ impl Erasures {
             self.tell(context, id, Command::Forget { id, points })
                 .await?;
         }
+        kill_point!("erasure.cards_cleared");
         erasure::carry_out(&self.service, context, &demand).await?;
         Ok(())
     }

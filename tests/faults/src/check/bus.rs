@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use async_nats::jetstream::{self, consumer::pull};
+use es::Recorded;
 use futures::StreamExt;
 use tokio::time::{Instant, timeout};
 
@@ -63,6 +64,26 @@ async fn positions(
     jetstream: &jetstream::Context,
     service: &str,
 ) -> anyhow::Result<(Vec<i64>, i64)> {
+    let (events, deleted) = events(jetstream, service).await?;
+    // A stranger's message has no position.
+    let positions = events
+        .iter()
+        .map(|event| event.as_ref().map_or(0, |event| event.position));
+    Ok((positions.collect(), deleted))
+}
+
+/// The events of a stream as it delivers them.
+pub async fn delivered(nats: &str, service: &str) -> anyhow::Result<Vec<Recorded>> {
+    let jetstream = jetstream::new(async_nats::connect(nats).await?);
+    let (events, _) = events(&jetstream, service).await?;
+    Ok(events.into_iter().flatten().collect())
+}
+
+/// What a stream holds, in its order; nothing for what is no event.
+async fn events(
+    jetstream: &jetstream::Context,
+    service: &str,
+) -> anyhow::Result<(Vec<Option<Recorded>>, i64)> {
     let stream = jetstream.get_stream(service).await?;
     let state = stream.get_info().await?.state;
     let held = state.messages as usize;
@@ -70,16 +91,15 @@ async fn positions(
         .create_consumer(pull::OrderedConfig::default())
         .await?;
     let mut messages = consumer.messages().await?;
-    let mut positions = Vec::with_capacity(held);
-    while positions.len() < held {
+    let mut events = Vec::with_capacity(held);
+    while events.len() < held {
         let Some(message) = timeout(ANSWER, messages.next()).await? else {
             break;
         };
         let message = message?;
         let headers = message.headers.clone().unwrap_or_default();
-        let envelope = bus::from_message(&headers, &message.payload);
-        // A stranger's message has no position.
-        positions.push(envelope.map_or(0, |envelope| envelope.event.position));
+        let envelope = bus::from_message(&headers, &message.payload).ok();
+        events.push(envelope.map(|envelope| envelope.event));
     }
-    Ok((positions, state.deleted_count.unwrap_or_default() as i64))
+    Ok((events, state.deleted_count.unwrap_or_default() as i64))
 }

@@ -24,6 +24,13 @@ struct Event {
     by_staff: bool,
 }
 
+impl Event {
+    /// Of its stream, whatever that is a stream of.
+    fn id(&self) -> &str {
+        self.stream.split_once('-').map_or("", |(_, id)| id)
+    }
+}
+
 /// One log, by what a ledger asks for.
 struct Index {
     events: Vec<Event>,
@@ -85,7 +92,8 @@ pub async fn stored_as_answered(
     before: &Baseline,
 ) -> anyhow::Result<Finding> {
     let mut finding = Finding::new("I1", "commands stored as answered");
-    let sent: HashSet<Uuid> = ledger.iter().map(|entry| entry.cmd).collect();
+    let sent = ledger.iter().map(|entry| entry.cmd);
+    let sent: HashSet<Uuid> = sent.flat_map(|cmd| [cmd, following(cmd)]).collect();
     for (service, _) in stores.each() {
         let index = Index::read(stores, service).await?;
         let of_service: Vec<&Entry> = ledger.iter().filter(|e| e.service == service).collect();
@@ -114,6 +122,11 @@ pub async fn stored_as_answered(
     Ok(finding)
 }
 
+/// The id of what contacts does at once because of a confirmed erasure.
+fn following(cmd: Uuid) -> Uuid {
+    Uuid::new_v5(&cmd, b"carry out")
+}
+
 fn stored(index: &Index, entry: &Entry) -> Result<(), String> {
     let events = index.of_request(entry.cmd);
     let Some(told) = entry.told() else {
@@ -140,6 +153,29 @@ fn stored(index: &Index, entry: &Entry) -> Result<(), String> {
                 Ok(())
             } else {
                 Err(format!("{count} told, {} stored", caused.len()))
+            }
+        }
+        Told::Followed {
+            version,
+            position,
+            event,
+            then,
+        } => {
+            let [first] = events.as_slice() else {
+                return Err(format!("acknowledged, and stored {} times", events.len()));
+            };
+            if (first.version, &first.kind) != (*version, event) {
+                return Err(format!(
+                    "stored {} as version {}",
+                    first.kind, first.version
+                ));
+            }
+            let twice = index.of_request(following(entry.cmd)).len() > 1;
+            let told = index.at(*position).filter(|told| told.kind == *then);
+            if told.is_some_and(|told| told.id() == first.id()) && !twice {
+                Ok(())
+            } else {
+                Err(format!("{then} is not at position {position}, once"))
             }
         }
         Told::Recorded {

@@ -4,6 +4,7 @@
 mod bus;
 mod commands;
 mod effects;
+mod erasures;
 mod logs;
 mod reminders;
 mod views;
@@ -12,9 +13,10 @@ use std::collections::BTreeMap;
 
 use anyhow::ensure;
 
-pub use bus::{bus, delivered_in_order};
+pub use bus::{bus, delivered, delivered_in_order};
 pub use commands::{same_answers, stored_as_answered};
 pub use effects::effects;
+pub use erasures::erasures;
 pub use logs::{chains, cursors, parked, versions};
 pub use reminders::reminders;
 pub use views::views;
@@ -28,6 +30,8 @@ pub struct Finding {
     pub invariant: &'static str,
     pub says: &'static str,
     pub looked_at: usize,
+    /// Of what could not be looked at.
+    pub note: String,
     pub counter_example: Option<String>,
 }
 
@@ -37,6 +41,7 @@ impl Finding {
             invariant,
             says,
             looked_at: 0,
+            note: String::new(),
             counter_example: None,
         }
     }
@@ -66,9 +71,10 @@ impl Report {
                 invariant,
                 says,
                 looked_at,
+                note,
                 ..
             } = finding;
-            println!("{invariant:>4} {says}: {looked_at} looked at, {verdict}");
+            println!("{invariant:>4} {says}: {looked_at} looked at{note}, {verdict}");
         }
     }
 
@@ -137,5 +143,6 @@ pub async fn all(
     report.add(cursors(live).await?);
     report.add(reminders(live, ledger, seen).await?);
     report.add(parked(live).await?);
+    report.add(erasures(live).await?);
     Ok(report)
 }

@@ -9,6 +9,7 @@ use crate::replay::Stores;
 
 pub async fn views(live: &Stores, fresh: &Stores) -> anyhow::Result<Finding> {
     let mut finding = Finding::new("I7", "views equal to a fresh replay");
+    let mut empty = 0;
     for (service, pool) in live.each() {
         let there = tables(pool).await?;
         let mut rows_of: BTreeMap<&str, usize> = BTreeMap::new();
@@ -28,9 +29,12 @@ pub async fn views(live: &Stores, fresh: &Stores) -> anyhow::Result<Finding> {
                 finding.found(|| format!("{service} {table}: {}", first_difference(&live, &fresh)));
             }
         }
-        for (view, _) in rows_of.iter().filter(|(_, rows)| **rows == 0) {
-            println!("     the load gives {view} of {service} nothing to show");
-        }
+        empty += rows_of.values().filter(|rows| **rows == 0).count();
+    }
+    // The load is of few kinds of commands; `tests/black_box/rebuild.rs` compares an office in which
+    // no view is empty.
+    if empty > 0 {
+        finding.note = format!(", {empty} views without a row");
     }
     Ok(finding)
 }
