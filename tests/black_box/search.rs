@@ -239,7 +239,7 @@ async fn t004_a_duplicate_is_refused_before_it_is_there() -> anyhow::Result<()> 
     let refused = refused.err().context("a duplicate was registered")?;
     ensure!(reason(&refused) == "DUPLICATE", "{refused:?}");
     ensure!(
-        fields(&refused) == ["card.phones[1]", "card.emails[0]"],
+        fields(&refused) == ["card.emails[0]", "card.phones[1]"],
         "{refused:?}"
     );
     let meant = RegisterProspectRequest {

@@ -110,6 +110,7 @@ async fn work(client: &Client, over: &AtomicBool) -> anyhow::Result<usize> {
         let register = RegisterProspectRequest {
             request_id: request_id(),
             card: Some(card),
+            despite_duplicates: true,
             ..RegisterProspectRequest::default()
         };
         let account = client

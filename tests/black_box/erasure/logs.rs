@@ -153,6 +153,7 @@ async fn taken(client: &Client) -> anyhow::Result<String> {
             address: TYPED.to_owned(),
             ..Card::default()
         }),
+        despite_duplicates: true,
         ..RegisterProspectRequest::default()
     };
     let account = client

@@ -246,6 +246,7 @@ async fn n17_sales_after_a_merge_are_of_the_row_that_brought_the_company() -> an
     let office = Background::start("2026-03-13T10:00:00+03:00").await?;
     let admin = &office.client("s-02")?;
     let by_hand = company(&office, "Вектор", "+7 900 000-60-01", "s-11").await?;
+    let mut merged = Vec::new();
     for (day, id, phone) in [(14, "old", "+79000006002"), (15, "new", "+79000006003")] {
         office.at(&format!("2026-03-{day}T10:00:00+03:00")).await?;
         let csv = format!("external_id,name,phone\n{id},Вектор-Строй {id},{phone}\n");
@@ -256,6 +257,7 @@ async fn n17_sales_after_a_merge_are_of_the_row_that_brought_the_company() -> an
             merged_id: office.account(id).await?,
             reason: "одна компания".to_owned(),
         };
+        merged.push(merge.merged_id.clone());
         admin.duplicates().merge_accounts(merge).await?;
     }
     let order = RegisterOrderRequest {
@@ -279,7 +281,7 @@ async fn n17_sales_after_a_merge_are_of_the_row_that_brought_the_company() -> an
 
     let unmerge = UnmergeAccountsRequest {
         request_id: request_id(),
-        merged_id: office.account("old").await?,
+        merged_id: merged[0].clone(),
         reason: "две компании".to_owned(),
     };
     admin.duplicates().unmerge_accounts(unmerge).await?;
