@@ -1,5 +1,5 @@
 //! Accounts without a next step (`domain.md`, invariant 6): what is in work either has an open task
-//! or is here.
+//! or is here. What is erased, or in a status that is closed, is not in work.
 
 use api::planning::{
     AccountWithoutNextStep, ListAccountsWithoutNextStepRequest, ListAccountsWithoutNextStepResponse,
@@ -92,7 +92,11 @@ fn add_forgotten(sql: &mut QueryBuilder<Postgres>, owners: Option<&[Uuid]>) {
                   join directory.accounts m on m.account_id = planned.id
                   where m.merged_into is not null
               )
-              select id from planned)",
+              select id from planned)
+          and not exists (
+              select from closed.accounts c
+              where c.account_id = a.account_id
+                and (c.erased or c.status in (select key from closed.statuses)))",
     );
     if let Some(owners) = owners {
         sql.push(" and a.owner_id = any(")
