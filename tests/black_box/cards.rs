@@ -12,6 +12,7 @@ use api::{
         WithdrawEntryRequest, custom_value::Value, link::Target,
     },
     common::{Money, Position},
+    planning::ListAccountsWithoutNextStepRequest,
 };
 use tests::{
     background::{Background, fields, reason, request_id},
@@ -466,5 +467,67 @@ async fn x12_time_in_each_status() -> anyhow::Result<()> {
         .collect();
     let expected = [("contacted", 24 * hour + hour / 2), ("new", 3 * hour)];
     ensure!(totals == expected, "{totals:?}");
+    Ok(())
+}
+
+/// T-045: with an account in a closed status nobody works, so nobody has to plan anything with it;
+/// which statuses those are the office says.
+#[tokio::test]
+async fn t045_a_closed_status_needs_no_next_step() -> anyhow::Result<()> {
+    let office = Background::start(NOW).await?;
+    let (admin, petrov) = (&office.admin, office.client("s-11")?);
+    let (id, _) = register(&petrov, company("Вектор", "+7 900 000-45-01")).await?;
+    let missing = async || {
+        office.caught_up().await?;
+        let request = ListAccountsWithoutNextStepRequest::default();
+        let mut planning = petrov.planning();
+        let answer = planning.list_accounts_without_next_step(request).await?;
+        let answer = answer.into_inner();
+        ensure!(answer.total == answer.accounts.len() as i64);
+        let accounts = answer.accounts.into_iter();
+        Ok(accounts.map(|one| one.account_id).collect::<Vec<_>>())
+    };
+    let change = async |status: &str| {
+        let request = ChangeAccountStatusRequest {
+            request_id: request_id(),
+            account_id: id.clone(),
+            status: status.to_owned(),
+            reason: "по звонку".to_owned(),
+            ..ChangeAccountStatusRequest::default()
+        };
+        petrov.cards().change_account_status(request).await
+    };
+    let publish = async |list: CatalogueList, closed: bool| {
+        let request = PublishEntriesRequest {
+            request_id: request_id(),
+            list: list.into(),
+            entries: vec![CatalogueEntry {
+                closed,
+                ..entry("bankrupt", "Банкрот")
+            }],
+        };
+        admin.catalogue().publish_entries(request).await
+    };
+    let alone = vec![id.clone()];
+    ensure!(missing().await? == alone);
+    for (status, closed) in [("refused", true), ("contacted", false), ("inactive", true)] {
+        change(status).await?;
+        ensure!(missing().await?.is_empty() == closed, "{status}");
+    }
+    publish(CatalogueList::Status, false).await?;
+    change("bankrupt").await?;
+    ensure!(missing().await? == alone);
+    publish(CatalogueList::Status, true).await?;
+    ensure!(missing().await?.is_empty());
+    let request = GetCatalogueRequest::default();
+    let catalogue = admin.catalogue().get_catalogue(request).await?.into_inner();
+    let closed = catalogue.statuses.iter().filter(|status| status.closed);
+    let closed: Vec<_> = closed.map(|status| status.key.as_str()).collect();
+    ensure!(closed == ["refused", "inactive", "bankrupt"], "{closed:?}");
+    publish(CatalogueList::Status, false).await?;
+    ensure!(missing().await? == alone);
+    let refused = publish(CatalogueList::Source, true).await.err();
+    let refused = refused.context("a closed source")?;
+    ensure!(fields(&refused) == ["entries[0].closed"], "{refused:?}");
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Deals on their way through pipelines.
 
+mod lists;
+
 use anyhow::{Context, ensure};
 use api::{
     accounts::{

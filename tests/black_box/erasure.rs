@@ -514,6 +514,16 @@ async fn a_company_that_is_the_person_goes_along() -> anyhow::Result<()> {
                 .all(|one| one.reversed_at.is_some() && one.reversal_reason.is_empty()),
         "{payments:?}"
     );
+    // Nobody has to plan anything with who is forgotten.
+    let missing = said::without_next_step(&known).await?;
+    let others = [
+        known.office.account("acc-2").await?,
+        known.office.account("acc-3").await?,
+    ];
+    ensure!(
+        missing.len() == 2 && others.iter().all(|other| missing.contains(other)),
+        "{missing:?}"
+    );
     // The company's address is nobody's any more.
     let again = RegisterProspectRequest {
         request_id: request_id(),

@@ -177,19 +177,29 @@ impl Violations {
 
     /// A span of business time; absent and empty ends are open.
     pub fn period<Z: TimeZone>(&mut self, period: &Option<common::Period>, zone: &Z) -> Period {
+        self.period_in("period", period, zone)
+    }
+
+    /// The same in a field of another name.
+    pub fn period_in<Z: TimeZone>(
+        &mut self,
+        field: &str,
+        period: &Option<common::Period>,
+        zone: &Z,
+    ) -> Period {
         let Some(common::Period { from, to }) = period else {
             return Period::default();
         };
         match Period::parse(from, to, zone) {
             Ok(period) => period,
             Err(error @ InvalidPeriod::Reversed) => {
-                self.add("period.from", error.to_string());
+                self.add(format!("{field}.from"), error.to_string());
                 Period::default()
             }
             Err(error @ InvalidPeriod::Instant) => {
-                for (field, text) in [("period.from", from), ("period.to", to)] {
+                for (end, text) in [("from", from), ("to", to)] {
                     if Period::parse(text, "", zone).is_err() {
-                        self.add(field, error.to_string());
+                        self.add(format!("{field}.{end}"), error.to_string());
                     }
                 }
                 Period::default()

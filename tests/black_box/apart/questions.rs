@@ -451,6 +451,10 @@ async fn of_companies(asking: &mut Asking<'_>, who: &str, client: &Client) -> an
             GetPolicyRequest::default(),
         )
         .await?;
+    let request = ListDealsRequest::default();
+    asking
+        .ask(who, client, "DealsService.ListDeals", request)
+        .await?;
     for account in ACCOUNTS {
         let account_id = asking.accounts[account].clone();
         let request = ListDealsRequest {

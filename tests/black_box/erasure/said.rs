@@ -10,8 +10,9 @@ use api::{
     },
     common::Money,
     planning::{
-        DataEntryRequest, DataEntryState, DeclineDataEntryRequest, ListDataEntryRequestsRequest,
-        RequestDataEntryRequest,
+        CompleteTaskRequest, DataEntryRequest, DataEntryState, DeclineDataEntryRequest,
+        ListAccountsWithoutNextStepRequest, ListDataEntryRequestsRequest, RequestDataEntryRequest,
+        TaskState,
     },
 };
 use tests::background::request_id;
@@ -133,4 +134,26 @@ pub(super) async fn payments(known: &Known) -> anyhow::Result<Vec<Payment>> {
     };
     let answer = known.office.admin.orders().get_order(request).await?;
     Ok(answer.into_inner().payments)
+}
+
+/// Does all that is planned with the company, and gives the companies with which nothing is.
+pub(super) async fn without_next_step(known: &Known) -> anyhow::Result<Vec<String>> {
+    let mut planning = known.office.admin.planning();
+    for task in known.tasks().await? {
+        if task.state() == TaskState::Open {
+            let request = CompleteTaskRequest {
+                request_id: request_id(),
+                task_id: task.id,
+                ..CompleteTaskRequest::default()
+            };
+            planning.complete_task(request).await?;
+        }
+    }
+    let request = ListAccountsWithoutNextStepRequest {
+        min_positions: known.heads().await?,
+        ..ListAccountsWithoutNextStepRequest::default()
+    };
+    let answer = planning.list_accounts_without_next_step(request).await?;
+    let accounts = answer.into_inner().accounts.into_iter();
+    Ok(accounts.map(|one| one.account_id).collect())
 }

@@ -5,7 +5,7 @@ use api::accounts::{
     PublishPipelineRequest, SetDealFieldsRequest, SuspendDealRequest, WinDealRequest,
 };
 use tests::{
-    background::instant,
+    background::{instant, largest_page},
     population::{SPENT, STAGE},
 };
 
@@ -25,6 +25,7 @@ pub(super) async fn walk(walk: &mut Walk<'_>, method: &str) -> anyhow::Result<()
             walk.same(method, [own], listed.into_iter().map(|one| one.id));
         }
         "ListDeals" => {
+            list_all(walk).await?;
             for account in 0..walk.world.accounts.len() {
                 list(walk, account).await;
             }
@@ -148,6 +149,29 @@ async fn list(walk: &mut Walk<'_>, account: usize) {
     }
 }
 
+/// Of all companies at once.
+async fn list_all(walk: &mut Walk<'_>) -> anyhow::Result<()> {
+    let request = ListDealsRequest {
+        page: Some(largest_page()),
+        ..ListDealsRequest::default()
+    };
+    let answer = walk.client.deals().list_deals(request).await;
+    walk.no_leak("ListDeals", &answer);
+    let expected = listed(walk);
+    let deals = answer?.into_inner().deals.into_iter();
+    walk.same("ListDeals", expected, deals.map(|deal| deal.id));
+    Ok(())
+}
+
+/// The deals that the caller finds without naming a company.
+fn listed(walk: &Walk<'_>) -> Vec<String> {
+    let accounts = 0..walk.world.accounts.len();
+    accounts
+        .filter(|account| walk.world.lists_account(walk.who, *account))
+        .map(|account| walk.world.accounts[account].deal_id.clone())
+        .collect()
+}
+
 /// Every deal that the caller sees, in the list and in the count.
 async fn board(walk: &mut Walk<'_>) -> anyhow::Result<()> {
     let request = GetPipelineBoardRequest {
@@ -158,11 +182,7 @@ async fn board(walk: &mut Walk<'_>) -> anyhow::Result<()> {
     let answer = walk.client.deals().get_pipeline_board(request).await;
     walk.no_leak("GetPipelineBoard", &answer);
     let stages = answer?.into_inner().stages;
-    let seen = |account: &usize| walk.world.lists_account(walk.who, *account);
-    let expected: Vec<_> = (0..walk.world.accounts.len())
-        .filter(seen)
-        .map(|account| walk.world.accounts[account].deal_id.clone())
-        .collect();
+    let expected = listed(walk);
     let count: i64 = stages.iter().map(|stage| stage.count).sum();
     walk.expect(
         "GetPipelineBoard counts",

@@ -86,7 +86,12 @@ pub(super) const TABLE: &[(&str, &str)] = &[
         "is not a person of this account",
         "не контактное лицо этой компании",
     ),
+    (
+        "must be open, suspended, won or lost",
+        "должно быть open, suspended, won или lost",
+    ),
     // the catalogue and what it has a say in
+    ("is for statuses only", "бывает только у статусов"),
     (
         "must be one of those in the catalogue",
         "такого в справочнике нет",

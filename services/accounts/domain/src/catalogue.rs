@@ -101,6 +101,9 @@ pub struct Entry {
     /// What files may call it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<String>,
+    /// Of a status: nobody works with an account in it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub closed: bool,
 }
 
 impl Entry {
@@ -109,6 +112,7 @@ impl Entry {
             key: key.to_owned(),
             name: name.to_owned(),
             aliases: Vec::new(),
+            closed: false,
         }
     }
 }
@@ -324,7 +328,10 @@ fn open(now: &State) -> Vec<Event> {
 }
 
 fn publish(now: &State, list: List, entries: Vec<Entry>) -> Result<Vec<Event>, Rejection> {
-    let faults = faults_of_entries("entries", &entries);
+    let mut faults = faults_of_entries("entries", &entries);
+    if list != List::Status {
+        faults.extend(closed_among("entries", &entries));
+    }
     if !faults.is_empty() {
         return Err(Rejection::Invalid(faults));
     }
@@ -342,6 +349,7 @@ fn publish(now: &State, list: List, entries: Vec<Entry>) -> Result<Vec<Event>, R
 
 fn publish_field(now: &State, field: Field) -> Result<Vec<Event>, Rejection> {
     let mut faults = faults_of_entries("choices", &field.choices);
+    faults.extend(closed_among("choices", &field.choices));
     if !is_key(&field.key) {
         faults.push(Violation::new("key", KEY_FAULT));
     } else if TAKEN_KEYS.contains(&field.key.as_str()) {
@@ -393,6 +401,17 @@ pub(crate) fn is_key(text: &str) -> bool {
         && text
             .chars()
             .all(|c| letters(c) || c.is_ascii_digit() || c == '_')
+}
+
+/// Accounts are in a status, and in no other entry.
+fn closed_among(field: &str, entries: &[Entry]) -> Vec<Violation> {
+    let entries = entries.iter().enumerate();
+    entries
+        .filter(|(_, entry)| entry.closed)
+        .map(|(index, _)| {
+            Violation::new(format!("{field}[{index}].closed"), "is for statuses only")
+        })
+        .collect()
 }
 
 /// Whoever reads a file must know which one is meant, so no two have the same name.

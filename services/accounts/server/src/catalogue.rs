@@ -106,6 +106,7 @@ fn entries(v: &mut Violations, field: &str, entries: Vec<CatalogueEntry>) -> Vec
                     .map(|alias| v.line("aliases", alias, MAX_NAME))
                     .filter(|alias| !alias.is_empty())
                     .collect(),
+                closed: entry.closed,
             }
         })
     });
@@ -134,6 +135,7 @@ fn entry_to_api(entry: &Entry, active: bool) -> CatalogueEntry {
         name: entry.name.clone(),
         aliases: entry.aliases.clone(),
         withdrawn: !active,
+        closed: entry.closed,
     }
 }
 

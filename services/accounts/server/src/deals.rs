@@ -78,15 +78,21 @@ impl Deals {
         mut req: ListDealsRequest,
     ) -> Result<ListDealsResponse, AppError> {
         let mut v = Violations::new();
-        let account_id: Option<AccountId> = v.id("account_id", &req.account_id);
-        let account_id = checked(v, account_id)?;
+        let account_id: Option<AccountId> = v.optional_id("account_id", &req.account_id);
+        let mut filter = words::filter(&mut v, &req, ctx);
+        v.finish()?;
         let page_request = req.page.take();
         req.min_positions.clear();
         let page = self.service.page(&page_request, fingerprint(&req))?;
-        let account = self.service.visible_account(ctx, account_id).await?;
-        let ids = self.service.directory.ids_of(account.id).await?;
+        match account_id {
+            Some(id) => {
+                let account = self.service.visible_account(ctx, id).await?;
+                filter.account_ids = Some(self.service.directory.ids_of(account.id).await?);
+            }
+            None => filter.seen_owners = ctx.sees().owners(),
+        }
         let after = page.after::<PageKey>();
-        let mut rows = deals::of_account(self.service.pool(), &ids, after, page.fetch()).await?;
+        let mut rows = deals::page(self.service.pool(), &filter, after, page.fetch()).await?;
         let next_page_token = page.cut(&mut rows, |row| (row.opened_at, row.deal_id));
         let deals = rows.into_iter().map(|row| words::in_a_list(row, ctx.now));
         Ok(ListDealsResponse {

@@ -1,6 +1,6 @@
 //! Accounts without a next step (`domain.md`, invariant 6): what is in work either has an open task
 //! or is here. What is open with somebody who does not see the account is no next step: nobody will
-//! take it.
+//! take it. What is erased, or in a status that is closed, is not in work.
 
 use api::planning::{
     AccountWithoutNextStep, ListAccountsWithoutNextStepRequest, ListAccountsWithoutNextStepResponse,
@@ -143,7 +143,12 @@ impl Forgotten {
                   join directory.accounts a on a.account_id = s.id where ",
         );
         self.sight.add_to(sql);
-        sql.push(")");
+        sql.push(
+            ") and not exists (
+                  select from closed.accounts c
+                  where c.account_id = a.account_id
+                    and (c.erased or c.status in (select key from closed.statuses)))",
+        );
         if let Some(owners) = &self.owners {
             sql.push(" and a.owner_id = any(")
                 .push_bind(owners.clone())

@@ -4,6 +4,7 @@
 //! (kept by kit), what a contact completes and promises ([`next_steps`]), and which account has
 //! another owner now ([`hand_over`]).
 
+mod closed_view;
 mod data_entry;
 mod data_entry_view;
 mod forgotten;
@@ -24,8 +25,9 @@ use kit::{Mounted, Node, Service, StartError, erasure::Erasures};
 use sqlx::migrate::Migrator;
 
 use crate::{
-    data_entry_view::DataEntryView, hand_over::HandOver, hand_overs_view::HandOversView,
-    next_steps::NextSteps, planning_service::Planning, tasks_view::TasksView,
+    closed_view::ClosedView, data_entry_view::DataEntryView, hand_over::HandOver,
+    hand_overs_view::HandOversView, next_steps::NextSteps, planning_service::Planning,
+    tasks_view::TasksView,
 };
 
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../../migrations/planning");
@@ -36,6 +38,7 @@ pub async fn start(node: &Node) -> Result<Mounted, StartError> {
     service.project(TasksView).await?;
     service.project(HandOversView).await?;
     service.project(DataEntryView).await?;
+    service.project(ClosedView).await?;
     service.react(NextSteps::new(service.clone()));
     service.react(HandOver::new(service.clone()));
     service.react(Erasures::new(&service));

@@ -14,6 +14,9 @@ const STATUSES: [[&str; 3]; 8] = [
     ["inactive", "Не работаем", "Inactive"],
 ];
 
+/// Nobody works with an account in these.
+const CLOSED: [&str; 2] = ["refused", "inactive"];
+
 const SOURCES: [[&str; 3]; 26] = [
     ["cold_call", "Холодный звонок", "Cold call"],
     ["inbound_call", "Входящий звонок", "Inbound call"],
@@ -57,7 +60,12 @@ const DOCUMENT_KINDS: [[&str; 3]; 6] = [
 ];
 
 pub(super) fn statuses() -> Vec<Entry> {
-    STATUSES.map(entry).into()
+    STATUSES
+        .map(|status| Entry {
+            closed: CLOSED.contains(&status[0]),
+            ..entry(status)
+        })
+        .into()
 }
 
 pub(super) fn sources() -> Vec<Entry> {

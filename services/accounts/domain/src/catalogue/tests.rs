@@ -189,3 +189,42 @@ fn an_eighth_required_field_needs_a_reason() {
         .when(Command::PublishField(with_reason.clone()))
         .then([Event::FieldPublished(with_reason)]);
 }
+
+#[test]
+fn only_statuses_are_closed() {
+    let refused = Entry {
+        closed: true,
+        ..Entry::new("refused", "Отказ")
+    };
+    let state = Catalogue::fold(&Catalogue::decide(&State::default(), Command::Open).unwrap());
+    let closed = state.entries(List::Status).iter().filter(|o| o.what.closed);
+    assert_eq!(
+        closed.map(|o| o.what.key.as_str()).collect::<Vec<_>>(),
+        ["refused", "inactive"]
+    );
+    let status = Command::Publish {
+        list: List::Status,
+        entries: vec![refused.clone()],
+    };
+    let event = Event::EntriesPublished(EntriesPublished {
+        list: List::Status,
+        entries: vec![refused.clone()],
+    });
+    given::<Catalogue>([]).when(status).then([event]);
+    given::<Catalogue>([])
+        .when(publish(vec![dealers(), refused.clone()]))
+        .then_rejected(Rejection::Invalid(vec![Violation::new(
+            "entries[1].closed",
+            "is for statuses only",
+        )]));
+    let choice = Field {
+        choices: vec![refused],
+        ..field("size", Kind::Choice)
+    };
+    given::<Catalogue>([])
+        .when(Command::PublishField(choice))
+        .then_rejected(Rejection::Invalid(vec![Violation::new(
+            "choices[0].closed",
+            "is for statuses only",
+        )]));
+}

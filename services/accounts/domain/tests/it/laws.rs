@@ -385,10 +385,11 @@ fn extra_changes() -> impl Strategy<Value = ExtraChanges> {
 }
 
 fn entries() -> impl Strategy<Value = Vec<Entry>> {
-    vec((key(), text()), 0..2).prop_map(|entries| {
-        let entries = entries.into_iter();
-        entries.map(|(key, name)| Entry::new(&key, &name)).collect()
-    })
+    let entry = (key(), text(), prop::bool::weighted(0.2)).prop_map(|(key, name, closed)| Entry {
+        closed,
+        ..Entry::new(&key, &name)
+    });
+    vec(entry, 0..2)
 }
 
 fn catalogue_command() -> impl Strategy<Value = catalogue::Command> {

@@ -5,19 +5,20 @@ use std::collections::BTreeMap;
 use accounts_domain::deal::{Changes, SUSPENDED_OFTEN};
 use api::{accounts as pb, common};
 use chrono::{DateTime, NaiveDate, Utc};
-use kit::{Violations, timestamp};
-use vocabulary::Money;
+use kit::{Ctx, Violations, timestamp};
+use vocabulary::{Money, StaffId};
 
 use crate::{
     accounts::MAX_PLACE,
     views::{
-        deals::{Column, DealRow, Span, Standing},
+        deals::{Column, DealRow, Filter, Now, Span, Standing},
         pipelines::PipelineRow,
     },
     wire::{MAX_ID, MAX_TEXT, id_text},
 };
 
 const MAX_FIELDS: usize = 100;
+const MAX_OWNERS: usize = 200;
 
 /// What a request sets and clears.
 pub(super) fn changes(
@@ -66,6 +67,50 @@ pub(super) fn changes(
             clear,
         }
     })
+}
+
+/// What a list is to hold, of whichever companies.
+pub(super) fn filter(v: &mut Violations, req: &pb::ListDealsRequest, ctx: &Ctx) -> Filter {
+    let mut owner_ids: Vec<StaffId> = Vec::new();
+    if req.owner_ids.len() > MAX_OWNERS {
+        v.add(
+            "owner_ids",
+            format!("must have at most {MAX_OWNERS} entries"),
+        );
+    } else {
+        for (n, text) in req.owner_ids.iter().enumerate() {
+            owner_ids.extend(v.id::<StaffId>(&format!("owner_ids[{n}]"), text));
+        }
+    }
+    let mut standings = Vec::new();
+    for (n, standing) in req.standings.iter().enumerate() {
+        let standing = match pb::DealStanding::try_from(*standing) {
+            Ok(pb::DealStanding::Open) => Some(Now::Open),
+            Ok(pb::DealStanding::Suspended) => Some(Now::Suspended),
+            Ok(pb::DealStanding::Won) => Some(Now::Won),
+            Ok(pb::DealStanding::Lost) => Some(Now::Lost),
+            Ok(pb::DealStanding::Unspecified) | Err(_) => None,
+        };
+        if standing.is_none() {
+            let fault = "must be open, suspended, won or lost";
+            v.add(format!("standings[{n}]"), fault);
+        }
+        standings.extend(standing.filter(|standing| !standings.contains(standing)));
+    }
+    let stage = v.line("stage", &req.stage, MAX_ID);
+    Filter {
+        account_ids: None,
+        seen_owners: None,
+        owner_ids: Some(owner_ids).filter(|ids| !ids.is_empty()),
+        pipeline_id: v.optional_id("pipeline_id", &req.pipeline_id),
+        stage: Some(stage).filter(|stage| !stage.is_empty()),
+        standings: Some(standings).filter(|all| !all.is_empty()),
+        suspended_often: req.suspended_often,
+        woken: req.woken,
+        without_next_step: req.without_next_step,
+        closed: v.period_in("closed", &req.closed, &ctx.zone()),
+        now: ctx.now,
+    }
 }
 
 /// Without the pipeline's own fields, which may be long: they are for who opens the deal.

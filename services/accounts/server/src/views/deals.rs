@@ -1,6 +1,7 @@
 //! Deals as lists, boards and histories show them.
 
 mod board;
+mod list;
 mod row;
 
 use std::collections::HashMap;
@@ -15,6 +16,7 @@ use uuid::Uuid;
 use vocabulary::{AccountId, DealId, StaffId};
 
 pub(crate) use board::{Column, Wanted, board};
+pub(crate) use list::{Filter, Now, PageKey, page};
 pub(crate) use row::{DealRow, Standing};
 
 pub(crate) struct Deals;
@@ -66,6 +68,14 @@ impl Projection for Deals {
         create index if not exists deals_of_company on deals (account_id, opened_at, deal_id);
         create index if not exists open_deals on deals (pipeline_id, stage, stage_since, deal_id)
             where standing = 'open';
+        create index if not exists deals_by_time on deals (opened_at, deal_id);
+        create index if not exists deals_of_owner on deals (owner_id, opened_at, deal_id);
+        create index if not exists deals_of_stage
+            on deals (pipeline_id, stage, opened_at, deal_id);
+        create index if not exists deals_by_end on deals (closed_at) where closed_at is not null;
+        create index if not exists deals_put_off on deals (suspended_until)
+            where suspended_until is not null;
+        create index if not exists deals_put_off_again on deals (suspensions) where suspensions > 1;
         create table if not exists stages (
             deal_id uuid not null,
             from_version bigint not null,
@@ -259,31 +269,6 @@ pub(crate) async fn stages_of(pool: &PgPool, id: DealId) -> Result<Vec<Span>, sq
     .bind(id.0)
     .fetch_all(pool)
     .await
-}
-
-/// What the next page of a company's deals comes after.
-pub(crate) type PageKey = (DateTime<Utc>, Uuid);
-
-/// Deals with a company, under all its ids, newest first.
-pub(crate) async fn of_account(
-    pool: &PgPool,
-    account_ids: &[Uuid],
-    after: Option<PageKey>,
-    limit: i64,
-) -> Result<Vec<DealRow>, sqlx::Error> {
-    let (opened_at, deal_id) = after.unzip();
-    let rows: Vec<Json<DealRow>> = sqlx::query_scalar(
-        "select to_jsonb(d) from deals.deals d
-         where account_id = any($1) and ($2::timestamptz is null or (opened_at, deal_id) < ($2, $3))
-         order by opened_at desc, deal_id desc limit $4",
-    )
-    .bind(account_ids)
-    .bind(opened_at)
-    .bind(deal_id)
-    .bind(limit)
-    .fetch_all(pool)
-    .await?;
-    Ok(rows.into_iter().map(|Json(deal)| deal).collect())
 }
 
 /// How many open deals somebody has.

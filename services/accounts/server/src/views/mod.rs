@@ -16,5 +16,6 @@ pub(crate) mod people;
 pub(crate) mod pipelines;
 pub(crate) mod prospect_lists;
 pub(crate) mod saved_views;
+pub(crate) mod seen;
 pub(crate) mod statuses;
 pub(crate) mod transfers;

@@ -14,13 +14,15 @@ use es::{Aggregate, Recorded};
 use es_postgres::projection::{ApplyError, Projection};
 use kit::erasure::CarriedOut;
 use serde::{Deserialize, Serialize};
-use sqlx::{PgConnection, PgPool, types::Json};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, types::Json};
 use uuid::Uuid;
 use vocabulary::{AccountId, Money, OrderId, Period};
 
 use facts::Facts;
 pub(crate) use facts::{PaymentRow, ShipmentRow, orders_of_payments, orders_of_shipments};
 pub(crate) use facts::{payments_of, shipments_of};
+
+use super::seen::{NO_CLAIMS, SEEN};
 
 pub(crate) struct Orders;
 
@@ -248,32 +250,28 @@ pub(crate) async fn page(
     limit: i64,
 ) -> Result<Vec<OrderRow>, sqlx::Error> {
     let (ordered_at, order_id) = after.unzip();
-    let rows: Vec<Json<OrderRow>> = sqlx::query_scalar(
-        "with recursive seen (account_id) as (
-             select account_id from directory.accounts
-             where merged_into is null and owner_id = any($2)
-             union all
-             select m.account_id from seen join directory.accounts m
-                 on m.merged_into = seen.account_id
-         )
+    let sql = format!(
+        "with recursive {SEEN}
          select to_jsonb(o) from orders.orders o
-         where ($1::uuid[] is null or account_id = any($1))
-           and ($2::uuid[] is null or account_id in (select account_id from seen))
-           and ($3::timestamptz is null or ordered_at >= $3)
-           and ($4::timestamptz is null or ordered_at < $4)
-           and ($5::boolean is null or (not cancelled and (paid >= minor_units) = $5))
-           and ($6::timestamptz is null or (ordered_at, order_id) < ($6, $7))
-         order by ordered_at desc, order_id desc limit $8",
-    )
-    .bind(wanted.account_ids.as_deref())
-    .bind(wanted.seen_owners.as_deref())
-    .bind(wanted.period.from)
-    .bind(wanted.period.to)
-    .bind(wanted.paid)
-    .bind(ordered_at)
-    .bind(order_id)
-    .bind(limit)
-    .fetch_all(pool)
-    .await?;
+         where ($3::uuid[] is null or account_id = any($3))
+           and ($1::uuid[] is null or account_id in (select account_id from seen))
+           and ($4::timestamptz is null or ordered_at >= $4)
+           and ($5::timestamptz is null or ordered_at < $5)
+           and ($6::boolean is null or (not cancelled and (paid >= minor_units) = $6))
+           and ($7::timestamptz is null or (ordered_at, order_id) < ($7, $8))
+         order by ordered_at desc, order_id desc limit $9"
+    );
+    let rows: Vec<Json<OrderRow>> = sqlx::query_scalar(AssertSqlSafe(sql))
+        .bind(wanted.seen_owners.as_deref())
+        .bind(NO_CLAIMS)
+        .bind(wanted.account_ids.as_deref())
+        .bind(wanted.period.from)
+        .bind(wanted.period.to)
+        .bind(wanted.paid)
+        .bind(ordered_at)
+        .bind(order_id)
+        .bind(limit)
+        .fetch_all(pool)
+        .await?;
     Ok(rows.into_iter().map(|Json(order)| order).collect())
 }

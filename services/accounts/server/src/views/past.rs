@@ -7,8 +7,10 @@ use accounts_domain::account::{Account, Event};
 use chrono::{DateTime, Utc};
 use es::{Aggregate, Recorded};
 use es_postgres::projection::{ApplyError, Projection};
-use sqlx::{PgConnection, PgPool};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 use uuid::Uuid;
+
+use super::seen::SEEN;
 
 pub(crate) struct Past;
 
@@ -106,7 +108,7 @@ pub(crate) struct Moment {
 
 /// Prospects and clients.
 pub(crate) async fn count(pool: &PgPool, moment: Moment) -> Result<(i64, i64), sqlx::Error> {
-    sqlx::query_as(
+    let sql = format!(
         "select count(*) filter (where not client), count(*) filter (where client)
          from (
              select bool_or(what = 'registered') as there,
@@ -116,26 +118,20 @@ pub(crate) async fn count(pool: &PgPool, moment: Moment) -> Result<(i64, i64), s
                     (array_agg(what order by version desc)
                         filter (where what in ('merged', 'unmerged')))[1] as link
              from past.changes
-             where occurred_at <= $1 and recorded_at <= $2
-               and ($4::uuid[] is null or account_id = any(array(
-                   with recursive seen (id) as (
-                       select account_id from directory.accounts
-                       where merged_into is null and (owner_id = any($4)
-                           or claim_holder_id = any($4) and claimed_until > $5)
-                       union all
-                       select account_id from seen join directory.accounts on merged_into = id
-                   )
-                   select id from seen)))
+             where occurred_at <= $3 and recorded_at <= $4
+               and ($1::uuid[] is null or account_id = any(array(
+                   with recursive {SEEN} select account_id from seen)))
              group by account_id
          ) as account
          where there and link is distinct from 'merged'
-           and ($3::uuid is null or owner_id = $3)",
-    )
-    .bind(moment.as_of)
-    .bind(moment.as_recorded_at)
-    .bind(moment.owner_id)
-    .bind(moment.seen_owners)
-    .bind(moment.now)
-    .fetch_one(pool)
-    .await
+           and ($5::uuid is null or owner_id = $5)"
+    );
+    sqlx::query_as(AssertSqlSafe(sql))
+        .bind(moment.seen_owners)
+        .bind(moment.now)
+        .bind(moment.as_of)
+        .bind(moment.as_recorded_at)
+        .bind(moment.owner_id)
+        .fetch_one(pool)
+        .await
 }
