@@ -10,6 +10,7 @@ use api::{
         CancelOrderRequest, ListGroupsRequest, MoveToGroupRequest, RegisterOrderRequest,
         TransferAccountsRequest, UploadHeader,
     },
+    clock::GetClockRequest,
     common::Money,
     contacts::{
         ConfirmErasureRequest, ErasureGround, ErasureState, GetErasureRequest, InteractionKind,
@@ -21,8 +22,10 @@ use api::{
         TaskKind,
     },
 };
+use chrono::DateTime;
 use tests::{
     background::{Background, import, request_id},
+    client::SERVICES,
     documents::upload,
     eventually,
 };
@@ -79,7 +82,34 @@ async fn five_processes_answer_as_one() -> anyhow::Result<()> {
         .collect();
     println!("{} answers compared", together.len());
     ensure!(differing.is_empty(), "{}", differing.join("\n"));
+    clocks_move_together(&five).await?;
     erased(&five).await
+}
+
+/// `kontakty clock` moves every process, each of which has a clock of its own.
+async fn clocks_move_together(office: &Background) -> anyhow::Result<()> {
+    office.office.command("s-02", &["clock", "advance", "1h"])?;
+    let mut times = Vec::new();
+    for service in SERVICES {
+        let mut clock = office.admin.clock(service);
+        let answer = clock.get_clock(GetClockRequest {}).await?;
+        times.push(answer.into_inner().now.context("no time")?);
+    }
+    let now = DateTime::parse_from_rfc3339("2026-03-10T12:55:00+03:00")?;
+    ensure!(
+        times.iter().all(|time| time.seconds == now.timestamp()),
+        "{times:?}"
+    );
+    let shown = office.office.command("s-02", &["clock", "show"])?;
+    let all = SERVICES.iter().all(|service| shown.contains(service));
+    ensure!(
+        all && shown
+            .matches("2026-03-10T09:55:00+00:00 (controlled)")
+            .count()
+            == 5,
+        "{shown}"
+    );
+    Ok(())
 }
 
 /// Each process says that it has done its part.

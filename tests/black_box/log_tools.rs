@@ -1,8 +1,9 @@
-//! The log as its keepers see it: proof, checkpoints, exports, rights, and the doctor.
+//! The log as its keepers see it: proof, checkpoints, exports, tails, rights, and the doctor.
 
 mod doctor;
 mod export;
 mod rights;
+mod tail;
 mod tampering;
 
 use std::{fmt::Write as _, path::Path, process::Output};

@@ -1,10 +1,15 @@
 //! A database restored from an older backup while the others go on: everybody who had read more of
 //! its log notices; nothing is skipped, nothing is done twice.
 
+mod backup;
+
 use std::{collections::BTreeMap, path::Path, process::Command, time::Duration};
 
 use anyhow::{Context, ensure};
-use api::{notifications::ListRemindersRequest, planning::ListTasksRequest};
+use api::{
+    notifications::ListRemindersRequest,
+    planning::{ListTasksRequest, Task},
+};
 use tests::{
     eventually,
     mixed_load::{promises, set_up, settled, views, views_equal_a_replay},
@@ -42,6 +47,25 @@ async fn readers_of_a_restored_log_neither_skip_nor_repeat() -> anyhow::Result<(
     };
     let missed = eventually(PATIENCE, missed, |missed| *missed).await;
     ensure!(missed, "nobody has missed what the backup has not");
+    // Which databases are meant, those here or those of the file, is not to be guessed.
+    let config = folder.path().join("office.toml");
+    std::fs::write(&config, "[company]\nname = 'Elsewhere'\n")?;
+    let refused = kontakty(&[
+        "migrate",
+        "--config",
+        &config.to_string_lossy(),
+        "--data",
+        &office.data().to_string_lossy(),
+        "--restored",
+        "all",
+    ])?;
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    ensure!(
+        !refused.status.success() && said.contains("give --owner-url"),
+        "{said}"
+    );
+    let lives = psql(&office.data(), DATABASE, "select count(*) from log.epochs")?;
+    ensure!(lives == "1", "{lives} lives");
     let migrated = kontakty(&[
         "migrate",
         "--data",
@@ -159,8 +183,16 @@ fn run(program: &str, data: &Path, args: &[&str]) -> anyhow::Result<()> {
 
 /// How many tasks each contact has become.
 async fn tasks(office: &Office) -> anyhow::Result<BTreeMap<String, usize>> {
-    let admin = office.client("admin")?;
     let mut found = BTreeMap::new();
+    for task in all_tasks(office).await? {
+        *found.entry(task.origin_interaction_id).or_default() += 1;
+    }
+    Ok(found)
+}
+
+async fn all_tasks(office: &Office) -> anyhow::Result<Vec<Task>> {
+    let admin = office.client("admin")?;
+    let mut found = Vec::new();
     let mut token = String::new();
     loop {
         let request = ListTasksRequest {
@@ -168,9 +200,7 @@ async fn tasks(office: &Office) -> anyhow::Result<BTreeMap<String, usize>> {
             ..Default::default()
         };
         let page = admin.planning().list_tasks(request).await?.into_inner();
-        for task in page.tasks {
-            *found.entry(task.origin_interaction_id).or_default() += 1;
-        }
+        found.extend(page.tasks);
         token = page.next_page_token;
         if token.is_empty() {
             return Ok(found);

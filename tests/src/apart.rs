@@ -34,7 +34,7 @@ impl Apart {
     ) -> anyhow::Result<Self> {
         let ports: BTreeMap<_, _> = SERVICES.into_iter().zip(free_ports::<5>()?).collect();
         let environment = environment(data, postgres, nats, clock, &ports)?;
-        migrate(&environment, postgres)?;
+        migrate(&environment, postgres, &[])?;
         let mut apart = Self {
             services: BTreeMap::new(),
             environment,
@@ -98,16 +98,22 @@ impl Drop for Apart {
     }
 }
 
-/// Brings the databases of a data folder, whose engines run, to the version of the binary.
-pub(crate) fn migrate_folder(data: &Path, postgres: &str, nats: &str) -> anyhow::Result<()> {
+/// `kontakty migrate` with these further arguments on a data folder whose engines run.
+pub(crate) fn migrate_folder(
+    data: &Path,
+    postgres: &str,
+    nats: &str,
+    args: &[&str],
+) -> anyhow::Result<()> {
     let ports = SERVICES.into_iter().zip(free_ports::<5>()?).collect();
     let environment = environment(data, postgres, nats, None, &ports)?;
-    migrate(&environment, postgres)
+    migrate(&environment, postgres, args)
 }
 
-fn migrate(environment: &[(String, String)], postgres: &str) -> anyhow::Result<()> {
+fn migrate(environment: &[(String, String)], postgres: &str, args: &[&str]) -> anyhow::Result<()> {
     let migrated = Command::new(binary())
         .arg("migrate")
+        .args(args)
         .envs(environment.iter().cloned())
         .env("KONTAKTY_OWNER_URL", format!("{postgres}/postgres"))
         .output()?;

@@ -51,10 +51,21 @@ pub fn kontakty(args: &[&str]) -> anyhow::Result<Output> {
 
 /// Makes a data folder whose databases are there and empty.
 pub fn prepare(data: &Path) -> anyhow::Result<()> {
+    migrate_idle(data, |_| Ok(()), &[])
+}
+
+/// `kontakty migrate` with these further arguments while only the engines of an office run; first
+/// something is done to its databases, whose owner connects by the URL.
+pub fn migrate_idle(
+    data: &Path,
+    first: impl FnOnce(&str) -> anyhow::Result<()>,
+    args: &[&str],
+) -> anyhow::Result<()> {
     let mut engines = Command::new(binary());
     engines.arg("engines").arg("--data").arg(data);
     let (mut host, ready) = spawn(engines, &data.with_extension("log"))?;
-    let migrated = migrate_folder(data, &ready.field("postgres"), &ready.field("nats"));
+    let (postgres, nats) = (ready.field("postgres"), ready.field("nats"));
+    let migrated = first(&postgres).and_then(|()| migrate_folder(data, &postgres, &nats, args));
     interrupt(&mut host)?;
     migrated
 }

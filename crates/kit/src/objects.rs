@@ -1,7 +1,9 @@
 //! Where bytes are kept that are too large for a log: a folder, or a bucket that speaks S3. A name
 //! says what the bytes are, so nothing is ever replaced by something else.
 
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fs::DirBuilder, io, os::unix::fs::DirBuilderExt, path::PathBuf, sync::Arc, time::Duration,
+};
 
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use object_store::{
@@ -33,10 +35,11 @@ pub struct Objects {
 pub type Parts = BoxStream<'static, Result<Bytes, AppError>>;
 
 impl Objects {
-    /// A folder is made when it is not there; a bucket must be.
+    /// A folder is made when it is not there, for nobody else; a bucket must be.
     pub fn open(storage: &Storage) -> Result<Self, ObjectsError> {
         if let Storage::Folder(folder) = storage {
-            std::fs::create_dir_all(folder)?;
+            let mut private = DirBuilder::new();
+            private.recursive(true).mode(0o700).create(folder)?;
         }
         Self::existing(storage)
     }

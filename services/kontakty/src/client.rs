@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
 use anyhow::{Context, bail};
 use api::{
-    accounts::ListStaffRequest, analytics::GetScorecardRequest, common::Position,
+    accounts::ListStaffRequest, analytics::GetScorecardRequest,
+    clock::clock_service_client::ClockServiceClient, common::Position,
     contacts::ListContactPersonsRequest, log::log_service_client::LogServiceClient,
     planning::GetTaskRequest, views::views_service_client::ViewsServiceClient,
 };
@@ -206,7 +207,7 @@ clients! {
     contacts: "contacts", api::contacts::contacts_service_client::ContactsServiceClient<Authenticated>;
     planning: "planning", api::planning::planning_service_client::PlanningServiceClient<Authenticated>;
     reports: "analytics", api::analytics::reports_service_client::ReportsServiceClient<Authenticated>;
-    clock: "accounts", api::clock::clock_service_client::ClockServiceClient<Authenticated>;
+    clock: "accounts", ClockServiceClient<Authenticated>;
 }
 
 impl Client {
@@ -218,6 +219,14 @@ impl Client {
     /// The views of one service, likewise.
     pub(crate) fn views(&self, service: &str) -> anyhow::Result<ViewsServiceClient<Authenticated>> {
         Ok(ViewsServiceClient::new(self.authenticated(service)?))
+    }
+
+    /// The clock of each address, with the service that it was named for: every process has its own.
+    pub(crate) fn clocks(&self) -> impl Iterator<Item = (&str, ClockServiceClient<Authenticated>)> {
+        self.channels.iter().map(|(service, channel)| {
+            let authenticated = InterceptedService::new(channel.clone(), self.bearer.clone());
+            (service.as_str(), ClockServiceClient::new(authenticated))
+        })
     }
 
     fn authenticated(&self, service: &str) -> anyhow::Result<Authenticated> {

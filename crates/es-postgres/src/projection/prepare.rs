@@ -1,6 +1,6 @@
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
-use super::Projection;
+use super::{Projection, versions::Version};
 
 /// Makes the view's schema and tables, or brings them up to date. Idempotent, and safe when several
 /// replicas start at once.
@@ -37,19 +37,19 @@ pub(super) async fn prepare_as<P: Projection>(
     tx.commit().await
 }
 
-/// A cursor without its tables is what a lost schema leaves: all of the log must be applied again.
+/// A cursor without its tables is what a lost schema leaves, of the view or of what was kept beside
+/// it: all of the log must be applied again.
 async fn begin_anew_in_tx(tx: &mut PgConnection, name: &str) -> Result<(), sqlx::Error> {
-    let there: bool = sqlx::query_scalar("select to_regnamespace($1) is not null")
-        .bind(quoted(name))
-        .fetch_one(&mut *tx)
-        .await?;
-    if there {
-        return Ok(());
-    }
+    let [next, former] = [Version::Next, Version::Former].map(|version| version.of(name));
     for table in ["cursors", "parked"] {
-        let delete = format!("delete from views.{table} where name = $1");
+        // With those of workers that share it.
+        let delete = format!(
+            "delete from views.{table}
+             where split_part(name, '#', 1) = any($1)
+               and to_regnamespace(quote_ident(split_part(name, '#', 1))) is null"
+        );
         sqlx::query(AssertSqlSafe(delete))
-            .bind(name)
+            .bind([name, &next, &former])
             .execute(&mut *tx)
             .await?;
     }

@@ -55,6 +55,13 @@ pub(super) struct Seat {
     pub(super) loses: Loses,
 }
 
+impl Seat {
+    /// Whether it is of a version beside the live view.
+    fn is_beside(&self) -> bool {
+        self.fence.is_some() && self.loses == Loses::View
+    }
+}
+
 pub(super) struct Runner<S> {
     pub(super) pool: PgPool,
     pub(super) seat: Seat,
@@ -113,9 +120,10 @@ impl<S: Source> Runner<S> {
                     self.parked = parked;
                     break;
                 }
-                Ok((None, _)) if self.seat.fence.is_none() => self.open().await?,
                 // What was built beside the live view is no longer wanted.
-                Ok((None, _)) => return Err(Stop::Cancelled),
+                Ok((None, _)) if self.seat.is_beside() => return Err(Stop::Cancelled),
+                // Somebody wants the log to be gone through again.
+                Ok((None, _)) => self.open().await?,
                 Err(error) => self.pause(&error).await?,
             }
         }

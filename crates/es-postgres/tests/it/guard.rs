@@ -206,21 +206,15 @@ async fn tampering_is_named_by_its_position() {
 #[test]
 fn every_service_has_the_same_log() {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../migrations");
-    for file in [
-        "0001_expand_log.sql",
-        "0010_expand_master_keys.sql",
-        "0011_expand_views.sql",
-        "0020_expand_keys.sql",
-        "0021_expand_master_key_in_use.sql",
-        "0022_expand_append_one.sql",
-        "0023_expand_append_columns.sql",
-        "0030_expand_reservations.sql",
-        "0031_expand_head_in_place.sql",
-    ] {
-        let log =
-            |service: &str| std::fs::read_to_string(format!("{root}/{service}/{file}")).unwrap();
-        for service in ["contacts", "planning", "notifications", "analytics"] {
-            assert!(log(service) == log("accounts"), "{service}/{file}");
+    let mut shared = 0;
+    // The one that has no migrations but those of the log.
+    for file in std::fs::read_dir(format!("{root}/analytics")).unwrap() {
+        let name = file.unwrap().file_name().into_string().unwrap();
+        let log = |service: &str| std::fs::read(format!("{root}/{service}/{name}")).ok();
+        for service in ["accounts", "contacts", "planning", "notifications"] {
+            assert!(log(service) == log("analytics"), "{service}/{name}");
         }
+        shared += 1;
     }
+    assert!(shared >= 10, "only {shared} were compared");
 }

@@ -223,13 +223,24 @@ async fn a_lost_schema_is_filled_from_the_beginning() {
     let view = Arc::new(Tally::default());
     let head = note(&log, "1", "good").await;
     run(&log, &view, head).await.unwrap();
-    sqlx::query("drop schema tally cascade")
-        .execute(log.pool())
-        .await
-        .unwrap();
+    // As after a restore of the log alone: of what was kept beside the view only cursors are there.
+    sqlx::raw_sql(
+        "drop schema tally cascade;
+         insert into views.cursors (name, source, position)
+         select name, 'accounts', 1
+         from unnest(array['tally~former', 'tally~next', 'tally~next#1', 'tally-ho']) name",
+    )
+    .execute(log.pool())
+    .await
+    .unwrap();
     prepare::<Tally>(log.pool()).await.unwrap();
     run(&log, &view, head).await.unwrap();
     assert_eq!(counts(&log).await, [1]);
+    let cursors: Vec<String> = sqlx::query_scalar("select name from views.cursors order by name")
+        .fetch_all(log.pool())
+        .await
+        .unwrap();
+    assert_eq!(cursors, ["tally", "tally-ho"]);
 }
 
 #[tokio::test]
@@ -323,6 +334,31 @@ async fn what_is_not_reacted_to_waits_behind_its_stream_too() {
     assert_eq!(retried.await, Ok(4));
     assert_eq!(reaction.seen.load(Ordering::Relaxed), 2);
     assert!(parked(&log, "echo").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_reaction_whose_cursor_is_taken_away_begins_anew() {
+    let (_database, log) = log().await;
+    note(&log, "1", "good").await;
+    note(&log, "2", "good").await;
+    let reaction = Arc::new(Echo::default());
+    reaction.up.store(true, Ordering::Relaxed);
+    // The runner goes on meanwhile, and learns of it with the next event.
+    let running = react(&log, &reaction, 3);
+    let taking = async {
+        let place = async || cursor(log.pool(), "echo", "accounts").await.unwrap();
+        while place().await.position < 2 {
+            tokio::task::yield_now().await;
+        }
+        sqlx::query("delete from views.cursors where name = 'echo'")
+            .execute(log.pool())
+            .await
+            .unwrap();
+        note(&log, "3", "good").await;
+    };
+    tokio::join!(running, taking);
+    // Two, the third, and then all of them.
+    assert_eq!(reaction.seen.load(Ordering::Relaxed), 6);
 }
 
 /// Runs the reaction until it has reached `position`.

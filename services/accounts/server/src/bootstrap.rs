@@ -3,7 +3,7 @@
 
 use accounts_domain::{
     catalogue::{self as domain, Catalogue},
-    staff::{Command, Newcomer, Rejection, StaffMember},
+    staff::{Command, Newcomer, Rejection, StaffMember, State},
 };
 use chrono::{DateTime, Utc};
 use es::Actor;
@@ -24,11 +24,17 @@ pub(crate) async fn administrator(service: &Service) -> Result<(), StartError> {
 }
 
 async fn hire(service: &Service) -> Result<(), AppError> {
+    let config = &service.node.config.bootstrap;
     // Everything in this log begins with somebody of the staff.
     if service.log.refresh_head().await? > 0 {
+        if config.administrator_password.is_some() && !has_password(service).await? {
+            tracing::warn!(
+                "bootstrap.administrator_password is not used: `{LOGIN}` was hired before it was \
+                 set; `kontakty token` prints a token with which to call StaffService.SetPassword"
+            );
+        }
         return Ok(());
     }
-    let config = &service.node.config.bootstrap;
     let password_hash = match &config.administrator_password {
         Some(password) => Some(passwords::hash(password.expose_secret().to_owned()).await?),
         None => None,
@@ -53,6 +59,17 @@ async fn hire(service: &Service) -> Result<(), AppError> {
         Ok(_) | Err(ExecuteError::Rejected(Rejection::Exists)) => Ok(()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whoever left has had one, or needs none.
+async fn has_password(service: &Service) -> Result<bool, AppError> {
+    let id = StaffId::of_external(LOGIN);
+    let administrator = service.log.load::<StaffMember>(id.0).await?;
+    Ok(match administrator.state {
+        State::Working(working) => working.credentials.is_some(),
+        State::Dismissed => true,
+        State::Unknown => false,
+    })
 }
 
 /// Opens the catalogue, unless there is one.

@@ -1,4 +1,4 @@
-//! `kontakty clock`: the time of an office started with `--clock controlled`.
+//! `kontakty clock`: the time of an office started with `--clock controlled`, in all its processes.
 
 use anyhow::Context;
 use api::clock::{GetClockRequest, SetClockRequest};
@@ -29,34 +29,41 @@ enum Command {
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
-    let mut clock = args.connection.open().await?.clock()?;
-    let shown = clock
-        .get_clock(GetClockRequest {})
-        .await
-        .map_err(Refused)?
-        .into_inner();
-    let present = shown
-        .now
-        .as_ref()
-        .and_then(kit::instant)
-        .context("the office told no time")?;
-    let target = match args.command {
-        Command::Show => {
-            let kind = if shown.controlled {
-                "controlled"
-            } else {
-                "real"
-            };
-            println!("{} ({kind})", present.to_rfc3339());
-            return Ok(());
+    let client = args.connection.open().await?;
+    let mut latest = None;
+    for (service, mut clock) in client.clocks() {
+        let shown = clock.get_clock(GetClockRequest {}).await;
+        let shown = shown.map_err(Refused)?.into_inner();
+        let now = shown.now.as_ref().and_then(kit::instant);
+        let now = now.context("the office told no time")?;
+        latest = latest.max(Some(now));
+        if matches!(args.command, Command::Show) {
+            let (whose, kind) = (
+                if service.is_empty() {
+                    String::new()
+                } else {
+                    format!("{service}: ")
+                },
+                if shown.controlled {
+                    "controlled"
+                } else {
+                    "real"
+                },
+            );
+            println!("{whose}{} ({kind})", now.to_rfc3339());
         }
+    }
+    let target = match args.command {
+        Command::Show => return Ok(()),
         Command::Set { now } => now,
-        Command::Advance { by } => present + by,
+        Command::Advance { by } => latest.context("no address")? + by,
     };
-    let request = SetClockRequest {
-        now: Some(kit::timestamp(target)),
-    };
-    clock.set_clock(request).await.map_err(Refused)?;
+    for (_, mut clock) in client.clocks() {
+        let request = SetClockRequest {
+            now: Some(kit::timestamp(target)),
+        };
+        clock.set_clock(request).await.map_err(Refused)?;
+    }
     println!("{}", target.to_rfc3339());
     Ok(())
 }

@@ -13,7 +13,7 @@ use crate::office;
 pub(crate) struct Args {
     /// How the owner of the databases connects: <postgres://owner:secret@host/postgres>. Needs
     /// CREATEDB and CREATEROLE. The services themselves never use it [default: that of the office
-    /// that runs on the data folder].
+    /// that runs on the data folder, when no databases are configured].
     #[arg(long, env = "KONTAKTY_OWNER_URL", hide_env_values = true)]
     owner_url: Option<SecretString>,
     /// Configuration file; its database URLs say which databases and roles there should be.
@@ -34,6 +34,14 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let owner = if let Some(owner) = args.owner_url {
         owner
     } else {
+        // The office on the data folder is another one than the configured.
+        if args.config.is_some() || !config.database.urls.is_empty() {
+            bail!(
+                "an installation is configured, and nothing says how the owner of its databases \
+                 connects: give --owner-url (postgres://owner:secret@host/postgres); for the office \
+                 that runs on a data folder leave out --config and KONTAKTY__DATABASE__…"
+            );
+        }
         let folder = args.data.unwrap_or_else(office::default_folder);
         office::local_office(&folder, &mut config)?
     };

@@ -60,6 +60,8 @@ enum ClockArg {
 pub(crate) async fn up(args: UpArgs) -> anyhow::Result<()> {
     let mut config = Config::load(args.config.as_deref())?;
     let listen = listen_address(args.port)?;
+    // Before there is anything to be left behind.
+    let mut stop = Stop::listen()?;
     let mut folder = Folder::lock(&args.data.clone().unwrap_or_else(default_folder))?;
     let mut engines = Engines::start(&folder, listen.port()).await?;
 
@@ -85,7 +87,7 @@ pub(crate) async fn up(args: UpArgs) -> anyhow::Result<()> {
         config.database.urls.insert(service, url);
     }
 
-    let stopped = Box::pin(run(&mut folder, &mut engines, config, args.demo)).await;
+    let stopped = Box::pin(run(&mut folder, &mut engines, &mut stop, config, args.demo)).await;
     let engines_stopped = engines.stop().await;
     stopped.and(engines_stopped)
 }
@@ -93,10 +95,10 @@ pub(crate) async fn up(args: UpArgs) -> anyhow::Result<()> {
 async fn run(
     folder: &mut Folder,
     engines: &mut Engines,
+    stop: &mut Stop,
     config: Config,
     demo: bool,
 ) -> anyhow::Result<()> {
-    let mut stop = Stop::listen()?;
     migrate::all(&engines.owner_url(), &config).await?;
     let office = serve::Office::start(config, &SERVICES).await?;
     let running = Running {
@@ -158,8 +160,8 @@ pub(crate) fn local_office(root: &Path, config: &mut Config) -> anyhow::Result<S
 
 /// PostgreSQL and NATS alone, for tests that bring their own services.
 pub(crate) async fn engines(data: &Path) -> anyhow::Result<()> {
-    let folder = Folder::lock(data)?;
     let mut stop = Stop::listen()?;
+    let folder = Folder::lock(data)?;
     let mut engines = Engines::start(&folder, 0).await?;
     println!(
         "ready postgres=postgres://{}:{}@{} nats=nats://{}",

@@ -137,10 +137,9 @@ fn keys(config: &Config) -> Vec<Finding> {
         }
     }
     // Whoever reads them can read personal data, or be anybody.
-    let open = needed.into_iter().filter(|name| {
-        std::fs::metadata(folder.join(name))
-            .is_ok_and(|file| file.permissions().mode() & 0o077 != 0)
-    });
+    let open = needed
+        .into_iter()
+        .filter(|name| is_open(&folder.join(name)));
     findings.extend(open.map(|name| {
         Finding::bad(
             what.clone(),
@@ -153,7 +152,12 @@ fn keys(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// Whether bytes can be written, read and destroyed where documents are kept.
+/// Whether others than its owner may do anything with it.
+fn is_open(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|there| there.permissions().mode() & 0o077 != 0)
+}
+
+/// Whether bytes can be written, read and destroyed where documents are kept, by us alone.
 async fn documents(config: &Config) -> Finding {
     let storage = &config.documents.storage;
     let place = match storage {
@@ -188,7 +192,18 @@ async fn documents(config: &Config) -> Finding {
         }
     };
     match tokio::time::timeout(WITHIN, examined).await {
-        Ok(Ok(())) => Finding::good(what),
+        Ok(Ok(())) => match storage {
+            // They are kept as they came.
+            Storage::Folder(folder) if is_open(folder) => Finding::bad(
+                what,
+                (
+                    "the folder is open to other users of this machine: chmod 700",
+                    "папка открыта другим пользователям машины: chmod 700",
+                )
+                    .into(),
+            ),
+            Storage::Folder(_) | Storage::S3(_) => Finding::good(what),
+        },
         Ok(Err(error)) => Finding::bad(what, Words::same(error.to_string())),
         Err(_) => Finding::bad(what, ("no answer", "нет ответа").into()),
     }

@@ -41,24 +41,37 @@ pub(super) const CHECKS: [Check; 6] = [
     Check {
         what: ("the service cannot change history", "сервис не может изменить историю"),
         query: "
-            select not bool_or(
-                       has_table_privilege(t, 'INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
-                       or has_any_column_privilege(t, 'INSERT, UPDATE, REFERENCES'))
-                   and not has_schema_privilege('log', 'CREATE')
-              from unnest(array['log.events', 'log.head', 'log.reservations']) t",
+            select not has_schema_privilege('log', 'CREATE')
+                   and not exists (
+                       select from pg_class t
+                        where t.relnamespace = 'log'::regnamespace and t.relkind = 'r'
+                          and (has_table_privilege(t.oid, 'DELETE, TRUNCATE, TRIGGER')
+                               or has_any_column_privilege(t.oid, 'REFERENCES')
+                               or t.relname not in ('keys', 'master_keys')
+                                  and has_any_column_privilege(t.oid, 'INSERT')))
+                   and not exists (
+                       select from pg_class t join pg_attribute c on c.attrelid = t.oid
+                        where t.relnamespace = 'log'::regnamespace and t.relkind = 'r'
+                          and c.attnum > 0 and not c.attisdropped
+                          and (t.relname, c.attname) not in (('keys', 'wrapped'), ('keys', 'destroyed_at'))
+                          and has_column_privilege(t.oid, c.attnum, 'UPDATE'))",
         fault: (
-            "its role has more rights on the log than SELECT: revoke them, `kontakty migrate` gives those that it needs",
-            "у его роли больше прав на журнал, чем SELECT: отзовите их, нужные выдаёт `kontakty migrate`",
+            "its role has more rights on tables of the log than it needs, which is SELECT, INSERT of keys, UPDATE of keys (wrapped, destroyed_at) and INSERT of master_keys: revoke the others",
+            "у его роли больше прав на таблицы журнала, чем нужно: SELECT, INSERT в keys, UPDATE keys (wrapped, destroyed_at) и INSERT в master_keys; остальные отзовите",
         ),
     },
     Check {
         what: ("the log refuses changes from everybody", "журнал отклоняет изменения от кого угодно"),
         query: "
-            select count(*) = 2
+            select count(*) = 5
               from pg_trigger
              where tgenabled = 'A'
-               and (tgrelid, tgname) in (('log.events'::regclass, 'append_only'),
-                                         ('log.head'::regclass, 'one_row'))",
+               and (tgrelid, tgname, tgfoid) in (
+                   ('log.events'::regclass, 'append_only', 'log.refuse_change'::regproc),
+                   ('log.head'::regclass, 'one_row', 'log.refuse_change'::regproc),
+                   ('log.epochs'::regclass, 'append_only', 'log.refuse_change'::regproc),
+                   ('log.keys'::regclass, 'stays', 'log.refuse_change'::regproc),
+                   ('log.keys'::regclass, 'stays_destroyed', 'log.refuse_return'::regproc))",
         fault: (
             "its triggers are switched off or gone: somebody may have changed history; run `kontakty log verify` with your checkpoints, then switch them on again (ENABLE ALWAYS TRIGGER)",
             "его триггеры отключены или удалены: историю могли изменить; выполните `kontakty log verify` с контрольными точками и включите их снова (ENABLE ALWAYS TRIGGER)",
@@ -77,12 +90,29 @@ pub(super) const CHECKS: [Check; 6] = [
     Check {
         what: ("the service may do its work", "сервис может работать"),
         query: "
-            select coalesce(bool_and(has_function_privilege(p.oid, 'EXECUTE')), false)
-                   and has_table_privilege('log.events', 'SELECT')
-                   and has_table_privilege('views.cursors', 'INSERT, UPDATE')
-                   and has_database_privilege(current_database(), 'CREATE')
-              from pg_proc p
-             where p.pronamespace = 'log'::regnamespace and p.proname in ('append', 'read', 'load')",
+            select has_database_privilege(current_database(), 'CREATE')
+                   and has_schema_privilege('log', 'USAGE') and has_schema_privilege('views', 'USAGE')
+                   and not exists (
+                       select from unnest(array['append', 'append_one', 'ensure_keys', 'load', 'lock_head',
+                                                'read', 'settle_master_key']) needed
+                        where not exists (
+                              select from pg_proc p
+                               where p.pronamespace = 'log'::regnamespace and p.proname = needed
+                                 and has_function_privilege(p.oid, 'EXECUTE')))
+                   and not exists (
+                       select from pg_class t
+                        where t.relnamespace = 'log'::regnamespace and t.relkind = 'r'
+                          and not has_table_privilege(t.oid, 'SELECT'))
+                   and has_table_privilege('log.keys', 'INSERT')
+                   and has_column_privilege('log.keys', 'wrapped', 'UPDATE')
+                   and has_column_privilege('log.keys', 'destroyed_at', 'UPDATE')
+                   and has_table_privilege('log.master_keys', 'INSERT')
+                   -- Of several in one text any would do.
+                   and not exists (
+                       select from pg_class t,
+                                   unnest(array['SELECT', 'INSERT', 'UPDATE', 'DELETE']) needed
+                        where t.relnamespace = 'views'::regnamespace and t.relkind = 'r'
+                          and not has_table_privilege(t.oid, needed))",
         fault: (
             "rights are missing: run `kontakty migrate`, and connect as a member of kontakty_service",
             "не хватает прав: выполните `kontakty migrate` и подключайтесь ролью из kontakty_service",
