@@ -73,8 +73,7 @@ async fn what_was_backed_up_comes_back_and_nothing_is_done_twice() -> anyhow::Re
         "select count(distinct epoch) from views.cursors where source = 'accounts'",
     )?;
     ensure!(epochs == "1", "cursors of {epochs} lives");
-    let checked = views_equal_a_replay(&office).await?;
-    ensure!(checked >= 15, "only {checked} views were checked");
+    views_equal_a_replay(&office).await?;
     // Rules go on.
     let next = promise(&office.client("s-11")?, account).await?;
     settled(&office, &next).await?;
