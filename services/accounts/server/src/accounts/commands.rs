@@ -16,7 +16,7 @@ use super::{cards, extras};
 use crate::{
     catalogue::Known,
     claims,
-    orders::words::taken,
+    orders::words::{precision, taken},
     owners, policy,
     views::orders,
     wire::{MAX_ID, MAX_TEXT, caught_up, checked},
@@ -213,6 +213,7 @@ pub(super) async fn register_order(
         external_id,
         amount,
         ordered_at,
+        precision: precision(req.ordered_at.as_ref()),
         taken,
         owner: None,
         now: true,
