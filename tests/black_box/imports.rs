@@ -11,13 +11,16 @@ use std::{
 use anyhow::{Context, ensure};
 use api::{
     accounts::{
-        GetAccountRequest, Import, Lifecycle, ListAccountsRequest, ListImportRowsRequest,
-        ListImportsRequest, RegisterOrderRequest,
+        Card, CatalogueEntry, CatalogueList, ChangeAccountDetailsRequest, FieldDefinition,
+        FieldKind, GetAccountRequest, Import, ImportRow, Lifecycle, ListAccountsRequest,
+        ListImportRowsRequest, ListImportsRequest, PhoneList, PublishEntriesRequest,
+        PublishFieldRequest, RegisterOrderRequest, custom_value::Value,
     },
-    common::Money,
+    common::{Money, row_result::Outcome},
 };
 use tests::{
     background::{Background, head, import, request_id},
+    client::Client,
     eventually,
     office::binary,
 };
@@ -209,6 +212,241 @@ async fn s12_import_of_a_telephone_directory() -> anyhow::Result<()> {
     let (counts, _) = report(&office, "s-11", &file)?;
     ensure!(counts == fates(0, 955, 31, 14), "{counts:?}");
     ensure!(total(&office, Lifecycle::Prospect).await? == 1_362);
+    Ok(())
+}
+
+/// S-12, T-003: a directory that numbers nothing; its companies are known again by what it says of
+/// them, also when a card has changed meanwhile.
+#[tokio::test]
+async fn s12_a_directory_without_external_ids() -> anyhow::Result<()> {
+    let office = Background::start("2026-03-10T09:00:00+03:00").await?;
+    let (accounts, orders) = base();
+    import(&office.office, "s-02", "accounts", &accounts)?;
+    import(&office.office, "s-02", "orders", &orders)?;
+
+    let folder = tempfile::tempdir()?;
+    let unnumbered = |name: &str, rows: &[String]| {
+        let rows: Vec<_> = rows
+            .iter()
+            .filter_map(|row| Some(row.split_once(',')?.1))
+            .collect();
+        let path = folder.path().join(name);
+        std::fs::write(&path, format!("name,phone,email\n{}\n", rows.join("\n")))?;
+        anyhow::Ok(path)
+    };
+    let rows = directory();
+    let file = unnumbered("справочник.csv", &rows)?;
+    let (counts, first) = report(&office, "s-11", &file)?;
+    ensure!(counts == fates(862, 93, 31, 14), "{counts:?}");
+    ensure!(total(&office, Lifecycle::Prospect).await? == 1_362);
+    let (_, again) = report(&office, "s-11", &file)?;
+    ensure!(again == first, "the report is another one");
+
+    // «Новая 40» has another telephone by now.
+    let line = first.lines().nth(41).context("a row")?;
+    let account_id = line.split(',').nth(2).context("an id")?.to_owned();
+    let change = ChangeAccountDetailsRequest {
+        request_id: request_id(),
+        account_id: account_id.clone(),
+        phones: Some(PhoneList {
+            phones: vec!["+7 900 399-99-99".to_owned()],
+        }),
+        ..ChangeAccountDetailsRequest::default()
+    };
+    office
+        .admin
+        .accounts()
+        .change_account_details(change)
+        .await?;
+    let file = unnumbered("другой порядок.csv", &shuffled(&rows))?;
+    let (counts, _) = report(&office, "s-11", &file)?;
+    ensure!(counts == fates(0, 955, 31, 14), "{counts:?}");
+    ensure!(total(&office, Lifecycle::Prospect).await? == 1_362);
+
+    let request = GetAccountRequest {
+        account_id,
+        ..GetAccountRequest::default()
+    };
+    let account = office.admin.accounts().get_account(request).await?;
+    let account = account.into_inner().account.context("an account")?;
+    ensure!(account.external_id.is_empty(), "nobody gave it one");
+    Ok(())
+}
+
+/// What an office has agreed on for its cards.
+async fn agree(admin: &Client) -> anyhow::Result<()> {
+    let entry = |key: &str, name: &str| CatalogueEntry {
+        key: key.to_owned(),
+        name: name.to_owned(),
+        ..CatalogueEntry::default()
+    };
+    let rubrics = PublishEntriesRequest {
+        request_id: request_id(),
+        list: CatalogueList::Rubric.into(),
+        entries: vec![
+            entry("builders", "Строители, ремонт"),
+            entry("dealers", "Дилеры"),
+        ],
+    };
+    admin.catalogue().publish_entries(rubrics).await?;
+    for (key, name, kind) in [
+        ("inn", "ИНН", FieldKind::Text),
+        ("staff", "Сотрудников", FieldKind::Number),
+        ("founded", "Основана", FieldKind::Date),
+        ("network", "Сеть", FieldKind::YesNo),
+        ("turnover", "Оборот", FieldKind::Money),
+        ("size", "Размер сети", FieldKind::Choice),
+    ] {
+        let choice = kind == FieldKind::Choice;
+        let choices = [entry("small", "Малый"), entry("big", "Большой")];
+        let field = FieldDefinition {
+            key: key.to_owned(),
+            name: name.to_owned(),
+            kind: kind.into(),
+            choices: choices.into_iter().filter(|_| choice).collect(),
+            required: choice,
+            ..FieldDefinition::default()
+        };
+        let request = PublishFieldRequest {
+            request_id: request_id(),
+            field: Some(field),
+        };
+        admin.catalogue().publish_field(request).await?;
+    }
+    Ok(())
+}
+
+async fn card(office: &Background, external_id: &str) -> anyhow::Result<Card> {
+    let request = GetAccountRequest {
+        account_id: office.account(external_id).await?,
+        ..GetAccountRequest::default()
+    };
+    let account = office.admin.accounts().get_account(request).await?;
+    let account = account.into_inner().account.context("an account")?;
+    account.card.context("a card")
+}
+
+async fn rows_of(office: &Background, import: &Import) -> anyhow::Result<Vec<ImportRow>> {
+    let request = ListImportRowsRequest {
+        import_id: import.id.clone(),
+        ..ListImportRowsRequest::default()
+    };
+    let listed = office.admin.imports().list_import_rows(request).await?;
+    Ok(listed.into_inner().rows)
+}
+
+const AGREED: &str = "external_id,name,phone,inn,staff,founded,network,turnover,Размер сети,rubrics,вес
+a-1,Вектор,+7 900 000-06-01,7415000000,\"1 200,5\",02.03.1999,да,\"180 000,00\",большой,\"строители, РЕМОНТ; dealers\",5
+a-2,Гамма,+7 900 000-06-02,?,,,неизвестно,,,,
+a-3,Дельта,+7 900 000-06-03,,много,31.02.1999,может быть,,огромный,космос,
+";
+
+/// T-003, T-012, N-17: rubrics and the fields of the office from a file. A bad cell rejects its row,
+/// and for ever one can ask why.
+#[tokio::test]
+async fn fields_of_the_office_come_from_files() -> anyhow::Result<()> {
+    let office = Background::start("2026-03-10T09:00:00+03:00").await?;
+    agree(&office.admin).await?;
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("справочник.csv");
+    std::fs::write(&file, AGREED)?;
+    let path = file.to_string_lossy();
+    let args = ["import", "accounts", &path, "--format", "json"];
+    let output = office.office.try_command("s-02", &args)?;
+    let counts = counted(&String::from_utf8(output.stdout)?)?;
+    ensure!(counts == fates(2, 0, 0, 1), "{counts:?}");
+    let said = String::from_utf8(output.stderr)?;
+    ensure!(said.contains("columns ignored: вес\n"), "{said}");
+    for fault in [
+        "staff must be a number",
+        "founded must be a date",
+        "network must be yes or no",
+        "size must be one of the choices",
+        "rubrics must be one of those in the catalogue",
+    ] {
+        ensure!(said.contains(fault), "{fault}: {said}");
+    }
+
+    let full = card(&office, "a-1").await?;
+    let values = |card: &Card| {
+        let values = card.custom.iter().cloned();
+        let values = values.filter_map(|one| Some((one.key, one.value?)));
+        values.collect::<BTreeMap<_, _>>()
+    };
+    let expected = [
+        ("founded", Value::Date("1999-03-02".to_owned())),
+        ("inn", Value::Text("7415000000".to_owned())),
+        ("network", Value::Yes(true)),
+        ("size", Value::Choice("big".to_owned())),
+        ("staff", Value::Number("1200.5".to_owned())),
+        (
+            "turnover",
+            Value::Money(Money {
+                minor_units: 18_000_000,
+                currency: "RUB".to_owned(),
+            }),
+        ),
+    ];
+    let expected = expected.map(|(key, value)| (key.to_owned(), value));
+    ensure!(values(&full) == expected.into(), "{full:?}");
+    ensure!(full.rubrics == ["builders", "dealers"], "{full:?}");
+    // Nobody said how large it is, and every card must have it.
+    let little = values(&card(&office, "a-2").await?);
+    let unknown = ["inn", "network", "size"].map(|key| (key.to_owned(), Value::Unknown(true)));
+    ensure!(little == unknown.into(), "{little:?}");
+
+    let listed = rows_of(&office, &imports(&office).await?[0]).await?;
+    ensure!(listed.len() == 3 && listed[..2].iter().all(|row| row.violations.is_empty()));
+    ensure!(listed[2].outcome() == Outcome::Rejected && listed[2].account_id.is_empty());
+    let faults = &listed[2].violations;
+    let columns: Vec<_> = faults.iter().map(|fault| fault.field.as_str()).collect();
+    ensure!(
+        columns == ["staff", "founded", "network", "size", "rubrics"],
+        "{faults:?}"
+    );
+    let told = format!("{faults:?}");
+    ensure!(
+        !told.contains("много") && !told.contains("космос"),
+        "{told}"
+    );
+
+    // Who is there already stays as it is.
+    let other = "external_id,name,phone,inn,rubrics\nb-1,Вектор,8 900 000-06-01,1,dealers\n";
+    import(&office.office, "s-02", "accounts", other)?;
+    ensure!(card(&office, "a-1").await? == full, "it was changed");
+    Ok(())
+}
+
+/// T-003, T-012, T-017: what was exported comes back through an import, with Russian titles and with
+/// English ones.
+#[tokio::test]
+async fn exports_come_back() -> anyhow::Result<()> {
+    let now = "2026-03-10T09:00:00+03:00";
+    let office = Background::start(now).await?;
+    agree(&office.admin).await?;
+    let good: Vec<_> = AGREED.lines().take(3).collect();
+    import(&office.office, "s-02", "accounts", &good.join("\n"))?;
+    office.caught_up().await?;
+    let russian = office.office.command("s-02", &["export", "accounts"])?;
+    ensure!(russian.contains("Внешний номер;"), "{russian}");
+    let folder = tempfile::tempdir()?;
+    let workbook = folder.path().join("выгрузка.xlsx");
+    let path = workbook.to_string_lossy();
+    let args = ["export", "accounts", "--language", "en", "--out", &path];
+    office.office.command("s-02", &args)?;
+
+    let other = Background::start(now).await?;
+    agree(&other.admin).await?;
+    import(&other.office, "s-02", "accounts", &russian)?;
+    for external_id in ["a-1", "a-2"] {
+        let (left, came) = (
+            card(&office, external_id).await?,
+            card(&other, external_id).await?,
+        );
+        ensure!(came == left, "{came:?} and not {left:?}");
+    }
+    let (counts, _) = report(&other, "s-02", &workbook)?;
+    ensure!(counts == fates(0, 2, 0, 0), "{counts:?}");
     Ok(())
 }
 

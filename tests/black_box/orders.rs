@@ -6,11 +6,11 @@ use anyhow::{Context, ensure};
 use api::{
     accounts::{
         CancelOrderRequest, GetAccountRequest, GetOrderRequest, GetOrderResponse,
-        ImportPaymentsRequest, ListOrdersRequest, OrderChannel, OrderStanding, PaymentRow,
-        PaymentState, RecordPaymentRequest, RecordShipmentRequest, RegisterOrderRequest,
-        ReversePaymentRequest, ReverseShipmentRequest,
+        ImportOrdersRequest, ImportPaymentsRequest, ListOrdersRequest, OrderChannel, OrderRow,
+        OrderStanding, PaymentRow, PaymentState, RecordPaymentRequest, RecordShipmentRequest,
+        RegisterOrderRequest, ReversePaymentRequest, ReverseShipmentRequest,
     },
-    common::{Money, PageRequest, Period, row_result::Outcome},
+    common::{Money, PageRequest, Period, RowResult, row_result::Outcome},
     log::ReadEventsRequest,
 };
 use tests::{
@@ -299,13 +299,7 @@ async fn payments_come_from_files() -> anyhow::Result<()> {
         );
         request.dry_run = dry_run;
         let answer = admin.orders().import_payments(request.clone()).await?;
-        let results = answer.into_inner().results.into_iter();
-        let fates = results.map(|result| {
-            let fault = result.violations.first();
-            let fault = fault.map(|one| format!("{} {}", one.field, one.reason));
-            (result.row, result.outcome(), fault.unwrap_or_default())
-        });
-        said.push(fates.collect::<Vec<_>>());
+        said.push(told(&answer.into_inner().results));
     }
     let expected = [
         (1, Outcome::Created, ""),
@@ -368,6 +362,176 @@ async fn payments_come_from_files() -> anyhow::Result<()> {
             .iter()
             .all(|one| one.channel() == OrderChannel::Import)
     );
+    Ok(())
+}
+
+/// Row, outcome, and what the first fault is about.
+fn told(results: &[RowResult]) -> Vec<(i64, Outcome, String)> {
+    let fate = |result: &RowResult| {
+        let fault = result.violations.first();
+        let fault = fault.map(|one| format!("{} {}", one.field, one.reason));
+        (result.row, result.outcome(), fault.unwrap_or_default())
+    };
+    results.iter().map(fate).collect()
+}
+
+/// T-022: under a known external id the same is the same, and nothing else is taken for it: neither
+/// by hand nor from a file, and not what was cancelled or reversed.
+#[tokio::test]
+async fn a_known_number_is_no_other_order() -> anyhow::Result<()> {
+    const DAY: &str = "2026-05-05T14:00:00+03:00";
+    let office = Background::start(NOW).await?;
+    import(&office.office, "s-01", "accounts", ACCOUNTS)?;
+    let smirnova = office.client("s-12")?;
+    let account = office.account("acc-1001").await?;
+    let wrong = || order(&account, "З-0001", 81_000_000, DAY);
+    let id = register(&smirnova, wrong()).await?;
+    let standing = order(&account, "З-0002", 100, DAY);
+    let other_id = register(&smirnova, standing.clone()).await?;
+    let paid = pay(&smirnova, payment(&other_id, "П-1", 60)).await?;
+    let shipment = RecordShipmentRequest {
+        order_id: other_id.clone(),
+        external_id: "О-1".to_owned(),
+        quantity: "12 т".to_owned(),
+        waybill: "ТН-15".to_owned(),
+        shipped_at: Some(instant(DAY)),
+        ..RecordShipmentRequest::default()
+    };
+    let ship = async |shipment: RecordShipmentRequest| {
+        let request = RecordShipmentRequest {
+            request_id: request_id(),
+            ..shipment
+        };
+        let answer = smirnova.orders().record_shipment(request).await?;
+        Ok::<_, Status>(answer.into_inner().shipment_id)
+    };
+    let shipped = ship(shipment.clone()).await?;
+
+    let before = office.head("accounts").await?;
+    ensure!(register(&smirnova, wrong()).await? == id);
+    let undated = RegisterOrderRequest {
+        ordered_at: None,
+        channel: OrderChannel::Other.into(),
+        ..wrong()
+    };
+    ensure!(register(&smirnova, undated).await? == id);
+    ensure!(pay(&smirnova, payment(&other_id, "П-1", 60)).await? == paid);
+    ensure!(ship(shipment.clone()).await? == shipped);
+
+    // Another sum, another day, another waybill.
+    let exists = |refused: Result<String, Status>| -> anyhow::Result<String> {
+        let refused = refused.err().context("it was taken")?;
+        ensure!(refused.code() == Code::AlreadyExists, "{refused:?}");
+        Ok(reason(&refused))
+    };
+    let right = || order(&account, "З-0001", 18_000_000, DAY);
+    ensure!(exists(register(&smirnova, right()).await)? == "ORDER_EXISTS");
+    let later = order(&account, "З-0001", 81_000_000, "2026-05-06T14:00:00+03:00");
+    ensure!(exists(register(&smirnova, later).await)? == "ORDER_EXISTS");
+    let refused = pay(&smirnova, payment(&other_id, "П-1", 40)).await;
+    ensure!(exists(refused)? == "PAYMENT_EXISTS");
+    let corrected = RecordShipmentRequest {
+        waybill: "ТН-51".to_owned(),
+        ..shipment.clone()
+    };
+    ensure!(exists(ship(corrected).await)? == "SHIPMENT_EXISTS");
+    ensure!(
+        office.head("accounts").await? == before,
+        "it added something"
+    );
+
+    // Cancelled and reversed, they do not come back under their numbers.
+    let cancel = CancelOrderRequest {
+        request_id: request_id(),
+        account_id: account.clone(),
+        order_id: id.clone(),
+        reason: "неверная сумма".to_owned(),
+    };
+    smirnova.accounts().cancel_order(cancel).await?;
+    let back = ReversePaymentRequest {
+        request_id: request_id(),
+        order_id: other_id.clone(),
+        payment_id: paid,
+        reason: "ошибка".to_owned(),
+        ..ReversePaymentRequest::default()
+    };
+    smirnova.orders().reverse_payment(back).await?;
+    let back = ReverseShipmentRequest {
+        request_id: request_id(),
+        order_id: other_id.clone(),
+        shipment_id: shipped,
+        reason: "ошибка".to_owned(),
+        ..ReverseShipmentRequest::default()
+    };
+    smirnova.orders().reverse_shipment(back).await?;
+    let before = office.head("accounts").await?;
+    for again in [wrong(), right()] {
+        ensure!(exists(register(&smirnova, again).await)? == "ORDER_EXISTS");
+    }
+    let refused = pay(&smirnova, payment(&other_id, "П-1", 60)).await;
+    ensure!(exists(refused)? == "PAYMENT_EXISTS");
+    ensure!(exists(ship(shipment).await)? == "SHIPMENT_EXISTS");
+
+    // Of files likewise; of an order by phone they know the day.
+    let row = |row, external_id: &str, amount: &str, ordered_at: &str| OrderRow {
+        row,
+        external_id: external_id.to_owned(),
+        account: "acc-1001".to_owned(),
+        amount: amount.to_owned(),
+        currency: "RUB".to_owned(),
+        ordered_at: ordered_at.to_owned(),
+        ..OrderRow::default()
+    };
+    let mut request = ImportOrdersRequest {
+        rows: vec![
+            row(1, "З-0001", "810000.00", "2026-05-05"),
+            row(2, "З-0002", "1.00", "05.05.2026"),
+            row(3, "З-0002", "1.01", "05.05.2026"),
+            row(4, "З-0002", "1.00", "04.05.2026"),
+            row(5, "З-0003", "7.00", "06.05.2026"),
+            row(6, "З-0003", "7.00", "06.05.2026"),
+            row(7, "З-0003", "8.00", "06.05.2026"),
+        ],
+        dry_run: true,
+    };
+    let exists = || "external_id ORDER_EXISTS".to_owned();
+    let expected = [
+        (1, Outcome::Rejected, exists()),
+        (2, Outcome::Repeated, String::new()),
+        (3, Outcome::Rejected, exists()),
+        (4, Outcome::Rejected, exists()),
+        (5, Outcome::Created, String::new()),
+        (6, Outcome::Repeated, String::new()),
+        (7, Outcome::Rejected, exists()),
+    ];
+    for dry_run in [true, false] {
+        ensure!(
+            office.head("accounts").await? == before,
+            "it added something"
+        );
+        request.dry_run = dry_run;
+        let answer = smirnova.accounts().import_orders(request.clone()).await?;
+        let results = told(&answer.into_inner().results);
+        ensure!(results == expected, "{results:?}");
+    }
+    let mut request = ImportPaymentsRequest {
+        rows: vec![PaymentRow {
+            row: 1,
+            external_id: "П-1".to_owned(),
+            order: "З-0002".to_owned(),
+            amount: "0.60".to_owned(),
+            paid_at: "2026-05-12".to_owned(),
+            ..PaymentRow::default()
+        }],
+        dry_run: true,
+    };
+    for dry_run in [true, false] {
+        request.dry_run = dry_run;
+        let answer = smirnova.orders().import_payments(request.clone()).await?;
+        let results = told(&answer.into_inner().results);
+        let reversed = "external_id PAYMENT_EXISTS".to_owned();
+        ensure!(results == [(1, Outcome::Rejected, reversed)], "{results:?}");
+    }
     Ok(())
 }
 

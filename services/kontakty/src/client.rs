@@ -199,6 +199,7 @@ macro_rules! clients {
 
 clients! {
     staff: "accounts", api::accounts::staff_service_client::StaffServiceClient<Authenticated>;
+    catalogue: "accounts", api::accounts::catalogue_service_client::CatalogueServiceClient<Authenticated>;
     accounts: "accounts", api::accounts::accounts_service_client::AccountsServiceClient<Authenticated>;
     orders: "accounts", api::accounts::orders_service_client::OrdersServiceClient<Authenticated>;
     export: "accounts", api::accounts::export_service_client::ExportServiceClient<Authenticated>;

@@ -212,6 +212,14 @@ pub(super) const TABLE: &[(&str, &str)] = &[
     ),
     ("must not be zero", "не может быть нулём"),
     (
+        "is recorded otherwise, or cancelled",
+        "уже записан: с другой суммой или датой, либо отменён",
+    ),
+    (
+        "is recorded otherwise, or reversed",
+        "уже есть: с другими данными, либо запись отменена",
+    ),
+    (
         "is more than what is left to pay",
         "больше, чем осталось оплатить",
     ),

@@ -348,6 +348,11 @@ pub(super) const TABLE: &[(&str, &str, &str)] = &[
         "The order is cancelled: nothing can be shipped or paid.",
     ),
     (
+        "SHIPMENT_EXISTS",
+        "Отгрузка с этим внешним номером уже записана: с другими данными или отменена. Нужен новый номер.",
+        "A shipment with this external id is recorded: otherwise, or reversed. Use another id.",
+    ),
+    (
         "SHIPMENT_TAKEN",
         "Отгрузка с этим внешним номером уже записана за другим заказом.",
         "A shipment with this external id is recorded for another order.",
@@ -356,6 +361,11 @@ pub(super) const TABLE: &[(&str, &str, &str)] = &[
         "SHIPMENT_UNKNOWN",
         "Такой отгрузки у заказа нет.",
         "The order has no such shipment.",
+    ),
+    (
+        "PAYMENT_EXISTS",
+        "Оплата с этим внешним номером уже записана: с другими данными или отменена. Нужен новый номер.",
+        "A payment with this external id is recorded: otherwise, or reversed. Use another id.",
     ),
     (
         "PAYMENT_TAKEN",
@@ -381,6 +391,11 @@ pub(super) const TABLE: &[(&str, &str, &str)] = &[
         "OVERSHIPPED",
         "Сумма больше, чем осталось отгрузить.",
         "This is more than what is left to ship.",
+    ),
+    (
+        "ORDER_EXISTS",
+        "Заказ с этим внешним номером уже записан: с другой суммой или датой, либо отменён. Нужен новый номер.",
+        "An order with this external id is recorded: with another amount or date, or cancelled. Use another id.",
     ),
     (
         "ORDER_TAKEN",

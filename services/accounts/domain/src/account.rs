@@ -27,6 +27,7 @@ use crate::{
     card::{Card, Changes, Details},
     import_batch::Origin,
     order,
+    precision::Precision,
 };
 
 /// Marker of the aggregate.
@@ -44,7 +45,7 @@ pub struct State {
     pub client: bool,
     /// Key of the catalogue.
     pub status: Option<String>,
-    pub orders: BTreeMap<OrderId, OrderStanding>,
+    pub orders: BTreeMap<OrderId, KnownOrder>,
     pub claim: Option<Claim>,
     /// The account that answers for this one.
     pub merged_into: Option<AccountId>,
@@ -82,6 +83,14 @@ fn add<T: Clone + PartialEq>(points: &mut Vec<T>, more: Option<&Personal<Vec<T>>
             points.push(point.clone());
         }
     }
+}
+
+/// An order as it was registered, and whether it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownOrder {
+    pub amount: Money,
+    pub ordered_at: DateTime<Utc>,
+    pub standing: OrderStanding,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -186,11 +195,22 @@ pub struct Order {
     pub external_id: Option<String>,
     pub amount: Money,
     pub ordered_at: DateTime<Utc>,
+    pub precision: Precision,
     pub taken: Taken,
     /// Who owned the account when it was ordered, and in which group then.
     pub owner: Option<Owner>,
     /// It is ordered now: refused when the owner is another one by now.
     pub now: bool,
+}
+
+impl Order {
+    /// Whether it is the known one of its id once more. How it came and whose sale it is do not
+    /// matter: an order that was taken by phone is in the files of the office later, too.
+    pub fn repeats(&self, known: &KnownOrder) -> bool {
+        known.standing == OrderStanding::Stands
+            && known.amount == self.amount
+            && self.precision.fits(self.ordered_at, known.ordered_at)
+    }
 }
 
 impl Aggregate for Account {
@@ -239,7 +259,7 @@ impl Aggregate for Account {
                 .collect()),
             (true, Command::RegisterOrder(order)) => register_order(state, order),
             (true, Command::CancelOrder { order_id, reason }) => {
-                match state.orders.get(&order_id) {
+                match state.orders.get(&order_id).map(|order| order.standing) {
                     None => Err(Rejection::OrderUnknown),
                     Some(OrderStanding::Cancelled) => Ok(Vec::new()),
                     Some(OrderStanding::Stands) => {
@@ -304,16 +324,12 @@ impl Aggregate for Account {
                 owner_id: None,
                 ..state
             },
-            Event::OrderRegistered(order) => {
-                with_order(state, order.order_id, OrderStanding::Stands)
-            }
+            Event::OrderRegistered(order) => with_order(state, order),
             Event::ConvertedToClient(_) => State {
                 client: true,
                 ..state
             },
-            Event::OrderCancelled(order) => {
-                with_order(state, order.order_id, OrderStanding::Cancelled)
-            }
+            Event::OrderCancelled(order) => without_order(state, order.order_id),
             Event::ClaimGranted(event) => claim::granted(state, event),
             Event::ClaimRenewed(event) => claim::renewed(state, event),
             Event::ClaimNumbersChanged(_) => state,
@@ -390,8 +406,20 @@ impl Aggregate for Account {
     }
 }
 
-fn with_order(mut state: State, id: OrderId, standing: OrderStanding) -> State {
-    state.orders.insert(id, standing);
+fn with_order(mut state: State, order: &OrderRegistered) -> State {
+    let known = KnownOrder {
+        amount: order.amount.clone(),
+        ordered_at: order.ordered_at,
+        standing: OrderStanding::Stands,
+    };
+    state.orders.insert(order.order_id, known);
+    state
+}
+
+fn without_order(mut state: State, id: OrderId) -> State {
+    if let Some(order) = state.orders.get_mut(&id) {
+        order.standing = OrderStanding::Cancelled;
+    }
     state
 }
 
@@ -474,8 +502,9 @@ fn transfer(
 
 /// The first order and the conversion are one decision: nobody ever sees one without the other.
 fn register_order(now: &State, order: Order) -> Result<Vec<Event>, Rejection> {
-    if now.orders.contains_key(&order.id) {
-        return Ok(Vec::new());
+    if let Some(known) = now.orders.get(&order.id) {
+        let already = order.repeats(known).then(Vec::new);
+        return already.ok_or(Rejection::OrderExists);
     }
     if order.now && order.owner.map(|owner| owner.id) != now.owner_id {
         return Err(Rejection::OwnerChanged);

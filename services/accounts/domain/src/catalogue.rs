@@ -26,7 +26,8 @@ pub fn id() -> Uuid {
 pub const MOST_REQUIRED: usize = 7;
 
 /// Columns that files have anyway.
-const TAKEN_KEYS: [&str; 17] = [
+const TAKEN_KEYS: [&str; 19] = [
+    "id",
     "external_id",
     "name",
     "type",
@@ -44,6 +45,7 @@ const TAKEN_KEYS: [&str; 17] = [
     "rubrics",
     "lifecycle",
     "links",
+    "erased",
 ];
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

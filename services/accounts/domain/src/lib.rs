@@ -21,6 +21,7 @@ pub mod import_batch;
 pub mod order;
 pub mod pipeline;
 pub mod policy;
+pub mod precision;
 pub mod prospect_list;
 pub mod reading;
 pub mod saved_view;

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vocabulary::{AccountId, Money, OrderId, PaymentId, ShipmentId};
 
-use crate::deal;
+use crate::{deal, precision::Precision};
 
 /// Marker of the aggregate.
 pub enum Order {}
@@ -94,10 +94,64 @@ pub struct State {
     payments: BTreeMap<PaymentId, Fact>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// What was shipped or paid under one id.
+#[derive(Debug, Clone, PartialEq)]
 struct Fact {
-    minor_units: i64,
+    amount: Option<Money>,
+    quantity: Option<String>,
+    /// Of the waybill or of the bank.
+    reference: Option<Personal<String>>,
+    note: Option<Personal<String>>,
+    at: DateTime<Utc>,
     stands: bool,
+}
+
+impl Fact {
+    fn of_shipment(shipped: &Shipped) -> Self {
+        Self {
+            amount: shipped.amount.clone(),
+            quantity: shipped.quantity.clone(),
+            reference: shipped.waybill.clone(),
+            note: shipped.note.clone(),
+            at: shipped.shipped_at,
+            stands: true,
+        }
+    }
+
+    fn of_payment(paid: &Paid) -> Self {
+        Self {
+            amount: Some(paid.amount.clone()),
+            quantity: None,
+            reference: paid.reference.clone(),
+            note: paid.note.clone(),
+            at: paid.paid_at,
+            stands: true,
+        }
+    }
+
+    /// Whether `again` is this once more: what it does not say is no other content.
+    fn is_repeated_by(&self, again: &Self, precision: Precision) -> bool {
+        self.stands
+            && precision.fits(again.at, self.at)
+            && says_no_other(again.amount.as_ref(), self.amount.as_ref())
+            && says_no_other(again.quantity.as_ref(), self.quantity.as_ref())
+            && has_no_other(again.reference.as_ref(), self.reference.as_ref())
+            && has_no_other(again.note.as_ref(), self.note.as_ref())
+    }
+}
+
+fn says_no_other<T: PartialEq>(again: Option<&T>, recorded: Option<&T>) -> bool {
+    again.is_none() || again == recorded
+}
+
+/// What is erased cannot be compared any more.
+fn has_no_other(again: Option<&Personal<String>>, recorded: Option<&Personal<String>>) -> bool {
+    let again = again.and_then(Personal::get);
+    match recorded {
+        Some(Personal::Erased { .. }) => true,
+        Some(Personal::Known { value, .. }) => says_no_other(again, Some(value)),
+        None => again.is_none(),
+    }
 }
 
 /// The order as its company has it.
@@ -119,6 +173,7 @@ pub struct Shipment {
     pub waybill: String,
     pub note: String,
     pub shipped_at: DateTime<Utc>,
+    pub precision: Precision,
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -129,6 +184,7 @@ pub struct Payment {
     pub reference: String,
     pub note: String,
     pub paid_at: DateTime<Utc>,
+    pub precision: Precision,
 }
 
 /// Never the texts: they would end up in a log file.
@@ -178,8 +234,12 @@ pub enum Rejection {
     Unfit(Vec<Violation>),
     #[error("there is no such shipment")]
     ShipmentUnknown,
+    #[error("a shipment with this external id is recorded otherwise, or reversed")]
+    ShipmentExists,
     #[error("there is no such payment")]
     PaymentUnknown,
+    #[error("a payment with this external id is recorded otherwise, or reversed")]
+    PaymentExists,
 }
 
 impl es::Rejection for Rejection {
@@ -188,6 +248,7 @@ impl es::Rejection for Rejection {
             Self::Cancelled => Kind::FailedPrecondition,
             Self::Unfit(_) => Kind::Invalid,
             Self::ShipmentUnknown | Self::PaymentUnknown => Kind::NotFound,
+            Self::ShipmentExists | Self::PaymentExists => Kind::AlreadyExists,
         }
     }
 
@@ -199,12 +260,18 @@ impl es::Rejection for Rejection {
                 .map_or(Violation::INVALID, |violation| violation.reason),
             Self::ShipmentUnknown => "SHIPMENT_UNKNOWN",
             Self::PaymentUnknown => "PAYMENT_UNKNOWN",
+            Self::ShipmentExists => "SHIPMENT_EXISTS",
+            Self::PaymentExists => "PAYMENT_EXISTS",
         }
     }
 
     fn violations(&self) -> Vec<Violation> {
         match self {
             Self::Unfit(violations) => violations.clone(),
+            Self::ShipmentExists | Self::PaymentExists => {
+                let text = "is recorded otherwise, or reversed";
+                vec![Violation::because(self.reason(), "external_id", text)]
+            }
             Self::Cancelled | Self::ShipmentUnknown | Self::PaymentUnknown => Vec::new(),
         }
     }
@@ -272,11 +339,7 @@ impl Aggregate for Order {
     fn evolve(mut state: State, event: &Event) -> State {
         match event {
             Event::Shipped(shipped) => {
-                let amount = shipped.amount.as_ref();
-                let fact = Fact {
-                    minor_units: amount.map_or(0, |amount| amount.minor_units),
-                    stands: true,
-                };
+                let fact = Fact::of_shipment(shipped);
                 state.shipments.insert(shipped.shipment_id, fact);
             }
             Event::ShipmentReversed(reversed) => {
@@ -285,10 +348,7 @@ impl Aggregate for Order {
                 }
             }
             Event::Paid(paid) => {
-                let fact = Fact {
-                    minor_units: paid.amount.minor_units,
-                    stands: true,
-                };
+                let fact = Fact::of_payment(paid);
                 state.payments.insert(paid.payment_id, fact);
             }
             Event::PaymentReversed(reversed) => {
@@ -340,36 +400,30 @@ impl Aggregate for Order {
 }
 
 fn ship(state: &State, order: &Ordered, shipment: Shipment) -> Result<Vec<Event>, Rejection> {
-    if state.shipments.contains_key(&shipment.id) {
-        return Ok(Vec::new());
-    }
-    let amount = shipment.amount;
-    check(
-        order,
-        amount.as_ref(),
-        standing(state.shipments.values()),
-        OVERSHIPPED,
-    )?;
-    Ok(vec![Event::Shipped(Shipped {
+    let precision = shipment.precision;
+    let shipped = Shipped {
         shipment_id: shipment.id,
         order_id: order.id,
         account_id: order.account_id,
         external_id: shipment.external_id,
-        amount,
+        amount: shipment.amount,
         quantity: Some(shipment.quantity).filter(|text| !text.is_empty()),
         waybill: personal(order, shipment.waybill),
         note: personal(order, shipment.note),
         shipped_at: shipment.shipped_at,
-    })])
+    };
+    if let Some(fact) = state.shipments.get(&shipped.shipment_id) {
+        let already = fact.is_repeated_by(&Fact::of_shipment(&shipped), precision);
+        return already.then(Vec::new).ok_or(Rejection::ShipmentExists);
+    }
+    let so_far = standing(state.shipments.values());
+    check(order, shipped.amount.as_ref(), so_far, OVERSHIPPED)?;
+    Ok(vec![Event::Shipped(shipped)])
 }
 
 fn pay(state: &State, order: &Ordered, payment: Payment) -> Result<Vec<Event>, Rejection> {
-    if state.payments.contains_key(&payment.id) {
-        return Ok(Vec::new());
-    }
-    let paid = standing(state.payments.values());
-    check(order, Some(&payment.amount), paid, OVERPAID)?;
-    Ok(vec![Event::Paid(Paid {
+    let precision = payment.precision;
+    let paid = Paid {
         payment_id: payment.id,
         order_id: order.id,
         account_id: order.account_id,
@@ -378,7 +432,14 @@ fn pay(state: &State, order: &Ordered, payment: Payment) -> Result<Vec<Event>, R
         reference: personal(order, payment.reference),
         note: personal(order, payment.note),
         paid_at: payment.paid_at,
-    })])
+    };
+    if let Some(fact) = state.payments.get(&paid.payment_id) {
+        let already = fact.is_repeated_by(&Fact::of_payment(&paid), precision);
+        return already.then(Vec::new).ok_or(Rejection::PaymentExists);
+    }
+    let so_far = standing(state.payments.values());
+    check(order, Some(&paid.amount), so_far, OVERPAID)?;
+    Ok(vec![Event::Paid(paid)])
 }
 
 fn personal(order: &Ordered, text: String) -> Option<Personal<String>> {
@@ -387,7 +448,8 @@ fn personal(order: &Ordered, text: String) -> Option<Personal<String>> {
 
 fn standing<'a>(facts: impl Iterator<Item = &'a Fact>) -> i64 {
     let standing = facts.filter(|fact| fact.stands);
-    standing.fold(0, |sum, fact| sum.saturating_add(fact.minor_units))
+    let amounts = standing.filter_map(|fact| fact.amount.as_ref());
+    amounts.fold(0, |sum, amount| sum.saturating_add(amount.minor_units))
 }
 
 type Excess = (&'static str, &'static str);

@@ -29,6 +29,7 @@ use crate::{
     wire::id_text,
 };
 use columns::Columns;
+pub use columns::TITLES;
 
 pub(crate) struct Handlers {
     service: Service,

@@ -117,9 +117,8 @@ impl History {
         let mut orders = orders::of_account(self.service.pool(), &ids).await?;
         let standing = |order| {
             let of_all = ids.iter().filter_map(|id| family.get(id));
-            of_all
-                .into_iter()
-                .find_map(|then| then.state.orders.get(&OrderId(order)).copied())
+            let mut found = of_all.filter_map(|then| then.state.orders.get(&OrderId(order)));
+            found.next().map(|order| order.standing)
         };
         orders.retain(|order| standing(order.order_id).is_some());
         for order in &mut orders {

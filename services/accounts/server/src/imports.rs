@@ -17,6 +17,7 @@ use uuid::Uuid;
 use vocabulary::ImportId;
 
 use crate::{
+    import::worded,
     orders::words::order,
     views::{
         imports::{self, File, Line, Sales},
@@ -133,6 +134,7 @@ fn row(line: &Line, orders: Vec<api::accounts::Order>) -> ImportRow {
         outcome: outcome.into(),
         account_id: id_text(line.account_id),
         orders,
+        violations: line.faults.0.iter().map(worded).collect(),
     }
 }
 

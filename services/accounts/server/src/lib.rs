@@ -37,6 +37,8 @@ mod unusual_reading;
 mod views;
 mod wire;
 
+pub use export::TITLES as EXPORT_TITLES;
+
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../../migrations/accounts");
 
 /// Opens the log, follows it with every read model, and answers.

@@ -20,6 +20,8 @@ pub enum Rejection {
     OwnerChanged,
     #[error("there is no such order")]
     OrderUnknown,
+    #[error("an order with this external id is recorded otherwise, or cancelled")]
+    OrderExists,
     #[error("the personal data of this account was erased")]
     Erased,
     #[error("claimed until {}", until.format("%FT%TZ"))]
@@ -40,7 +42,7 @@ impl es::Rejection for Rejection {
     fn kind(&self) -> Kind {
         match self {
             Self::Unknown | Self::OrderUnknown => Kind::NotFound,
-            Self::Exists => Kind::AlreadyExists,
+            Self::Exists | Self::OrderExists => Kind::AlreadyExists,
             Self::Incomplete(_) => Kind::Invalid,
             Self::InPool
             | Self::AlreadyOwned
@@ -64,6 +66,7 @@ impl es::Rejection for Rejection {
             Self::AlreadyOwned => "ALREADY_OWNED",
             Self::OwnerChanged => "OWNER_CHANGED",
             Self::OrderUnknown => "ORDER_UNKNOWN",
+            Self::OrderExists => "ORDER_EXISTS",
             Self::Erased => "ACCOUNT_ERASED",
             Self::Claimed { .. } => "CLAIMED",
             Self::ClaimOver => "CLAIM_OVER",
@@ -77,6 +80,10 @@ impl es::Rejection for Rejection {
     fn violations(&self) -> Vec<Violation> {
         match self {
             Self::Incomplete(violations) => violations.clone(),
+            Self::OrderExists => {
+                let text = "is recorded otherwise, or cancelled";
+                vec![Violation::because(self.reason(), "external_id", text)]
+            }
             Self::Unknown
             | Self::Exists
             | Self::InPool

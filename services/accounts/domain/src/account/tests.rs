@@ -58,6 +58,7 @@ pub(super) fn order(external_id: &str) -> Order {
         external_id: Some(external_id.to_owned()),
         amount: Money::try_new(18_000_000, "RUB").unwrap(),
         ordered_at: at("2026-05-05T11:00:00Z"),
+        precision: Precision::Instant,
         taken: Taken::Phone,
         owner: Some(owner("s-12")),
         now: false,
@@ -272,6 +273,48 @@ fn the_first_order_makes_a_client_and_no_other_does() {
 }
 
 #[test]
+fn another_order_under_a_known_number_is_refused() {
+    let history = || [registered(None), ordered("З-0001"), converted("З-0001")];
+    let as_is = || order("З-0001");
+    let (day, next_day) = (at("2026-05-05T00:00:00Z"), at("2026-05-06T00:00:00Z"));
+    let dated = |ordered_at, precision| Order {
+        ordered_at,
+        precision,
+        ..as_is()
+    };
+    // From a file that knows the day only, and by somebody who does not say when.
+    for same in [
+        Order {
+            taken: Taken::Import,
+            owner: None,
+            ..dated(day, Precision::Day)
+        },
+        dated(next_day, Precision::Unsaid),
+    ] {
+        given::<Account>(history())
+            .when(Command::RegisterOrder(same))
+            .then_nothing();
+    }
+    for other in [
+        Order {
+            amount: Money::try_new(17_000_000, "RUB").unwrap(),
+            ..as_is()
+        },
+        Order {
+            amount: Money::try_new(18_000_000, "EUR").unwrap(),
+            ..as_is()
+        },
+        dated(day, Precision::Instant),
+        dated(next_day, Precision::Day),
+        dated(at("2026-05-04T00:00:00Z"), Precision::Day),
+    ] {
+        given::<Account>(history())
+            .when(Command::RegisterOrder(other))
+            .then_rejected(Rejection::OrderExists);
+    }
+}
+
+#[test]
 fn a_sale_of_now_is_its_present_owners() {
     let register = Command::RegisterOrder(Order {
         now: true,
@@ -313,7 +356,7 @@ fn a_cancelled_order_keeps_the_client() {
         .then_nothing();
     given::<Account>(after())
         .when(Command::RegisterOrder(order("З-0001")))
-        .then_nothing();
+        .then_rejected(Rejection::OrderExists);
     given::<Account>(after())
         .when(Command::RegisterOrder(order("З-0002")))
         .then([ordered("З-0002")]);

@@ -34,6 +34,7 @@ fn payment(external_id: &str, minor_units: i64) -> Payment {
         reference: "п/п 77".to_owned(),
         note: String::new(),
         paid_at: at(6),
+        precision: Precision::Instant,
     }
 }
 
@@ -108,6 +109,59 @@ fn an_order_is_paid_in_parts_and_never_twice() {
 }
 
 #[test]
+fn another_payment_under_a_known_number_is_refused() {
+    let first = payment("П-1", 8_000_000);
+    let Event::Paid(known) = paid(&first) else {
+        unreachable!("a payment")
+    };
+    let forgotten = Event::Paid(Paid {
+        reference: Some(Personal::Erased {
+            subject: deal::subject(order().account_id),
+        }),
+        ..known
+    });
+    let wordless = Payment {
+        reference: String::new(),
+        paid_at: at(9),
+        precision: Precision::Unsaid,
+        ..first.clone()
+    };
+    for (recorded, same) in [
+        (paid(&first), wordless),
+        (forgotten, first.clone()),
+        (
+            paid(&first),
+            Payment {
+                paid_at: at(6) - chrono::TimeDelta::hours(14),
+                precision: Precision::Day,
+                ..first.clone()
+            },
+        ),
+    ] {
+        given::<Order>([recorded]).when(pay(same)).then_nothing();
+    }
+    for other in [
+        payment("П-1", 8_000_001),
+        Payment {
+            reference: "п/п 78".to_owned(),
+            ..first.clone()
+        },
+        Payment {
+            note: "частично".to_owned(),
+            ..first.clone()
+        },
+        Payment {
+            paid_at: at(5),
+            ..first.clone()
+        },
+    ] {
+        given::<Order>([paid(&first)])
+            .when(pay(other))
+            .then_rejected(Rejection::PaymentExists);
+    }
+}
+
+#[test]
 fn money_is_that_of_the_order() {
     let foreign = Payment {
         amount: Money::try_new(1, "EUR").unwrap(),
@@ -144,7 +198,7 @@ fn a_reversed_payment_counts_no_more() {
     // What was reversed does not come back by repeating it.
     given::<Order>([paid(&first), reversed("П-1")])
         .when(pay(first))
-        .then_nothing();
+        .then_rejected(Rejection::PaymentExists);
     given::<Order>([])
         .when(reverse("П-1"))
         .then_rejected(Rejection::PaymentUnknown);
@@ -181,6 +235,7 @@ fn goods_may_leave_without_an_amount() {
         waybill: String::new(),
         note: String::new(),
         shipped_at: at(6),
+        precision: Precision::Instant,
     };
     let ship = |shipment| Command::Ship {
         order: order(),
@@ -202,6 +257,15 @@ fn goods_may_leave_without_an_amount() {
     given::<Order>([shipped("О-1", Some(rub(18_000_000)))])
         .when(ship(shipment("О-2", None)))
         .then([shipped("О-2", None)]);
+    let first = || shipped("О-1", Some(rub(9_000_000)));
+    for same in [None, Some(rub(9_000_000))] {
+        given::<Order>([first()])
+            .when(ship(shipment("О-1", same)))
+            .then_nothing();
+    }
+    given::<Order>([first()])
+        .when(ship(shipment("О-1", Some(rub(1)))))
+        .then_rejected(Rejection::ShipmentExists);
     given::<Order>([shipped("О-1", Some(rub(18_000_000)))])
         .when(ship(shipment("О-2", Some(rub(1)))))
         .then_rejected(unfit(

@@ -12,6 +12,7 @@ use accounts_domain::{
     field::{Decimal, Field, Kind, Value},
     group::{self, SalesGroup},
     policy::{self, Policy},
+    precision::Precision,
     prospect_list::{self, Callers, Changed, Created, Criteria, ProspectList},
     staff::{self, Credentials, NewAbsence, Newcomer, StaffMember, Stage},
     transfer::{self, Kept, Part, Started, Transfer},
@@ -475,13 +476,14 @@ fn account_command() -> impl Strategy<Value = account::Command> {
                 from, to, reason, transfer_id: TransferId::of_external("leaving"),
             }),
         1 => text().prop_map(|reason| Command::ReturnToPool { reason }),
-        2 => (order_id(), 0..1_000_i64, instant(), option::of(owner()), any::<bool>()).prop_map(
-            |(id, minor_units, ordered_at, owner, now)| {
+        2 => (order_id(), 0..1_000_i64, (instant(), precision()), option::of(owner()), any::<bool>()).prop_map(
+            |(id, minor_units, (ordered_at, precision), owner, now)| {
                 Command::RegisterOrder(Order {
                     id,
                     external_id: None,
                     amount: Money { minor_units, currency: "RUB".to_owned() },
                     ordered_at,
+                    precision,
                     taken: account::Taken::Other,
                     owner,
                     now,
@@ -491,6 +493,10 @@ fn account_command() -> impl Strategy<Value = account::Command> {
         1 => (order_id(), text())
             .prop_map(|(order_id, reason)| Command::CancelOrder { order_id, reason }),
     ]
+}
+
+pub(crate) fn precision() -> impl Strategy<Value = Precision> {
+    select(vec![Precision::Unsaid, Precision::Day, Precision::Instant])
 }
 
 fn criteria() -> impl Strategy<Value = Criteria> {

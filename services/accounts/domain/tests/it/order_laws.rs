@@ -10,7 +10,7 @@ use vocabulary::{AccountId, Money, OrderId, PaymentId, ShipmentId};
 
 use crate::{
     deal_laws::version,
-    laws::{check, instant, text},
+    laws::{check, instant, precision, text},
 };
 
 const AMOUNT: i64 = 1_000;
@@ -73,17 +73,18 @@ fn name() -> impl Strategy<Value = &'static str> {
 }
 
 fn command() -> impl Strategy<Value = Command> {
-    let payment = (name(), amount(), text(), instant());
-    let payment = payment.prop_map(|(name, amount, reference, paid_at)| Payment {
+    let payment = (name(), amount(), text(), instant(), precision());
+    let payment = payment.prop_map(|(name, amount, reference, paid_at, precision)| Payment {
         id: PaymentId::of_external(name),
         external_id: Some(name.to_owned()),
         amount,
         reference,
         note: String::new(),
         paid_at,
+        precision,
     });
-    let shipment = (name(), option::of(amount()), text(), instant());
-    let shipment = shipment.prop_map(|(name, amount, note, shipped_at)| Shipment {
+    let shipment = (name(), option::of(amount()), text(), instant(), precision());
+    let shipment = shipment.prop_map(|(name, amount, note, shipped_at, precision)| Shipment {
         id: ShipmentId::of_external(name),
         external_id: None,
         amount,
@@ -91,6 +92,7 @@ fn command() -> impl Strategy<Value = Command> {
         waybill: name.to_owned(),
         note,
         shipped_at,
+        precision,
     });
     prop_oneof![
         3 => (order(), payment).prop_map(|(order, payment)| Command::Pay { order, payment }),

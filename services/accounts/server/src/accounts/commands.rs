@@ -21,7 +21,7 @@ use super::{cards, extras};
 use crate::{
     catalogue::Known,
     claims,
-    orders::words::taken,
+    orders::words::{precision, taken},
     owners, policy,
     views::{companies, orders},
     wire::{MAX_ID, MAX_TEXT, caught_up, checked},
@@ -268,6 +268,7 @@ pub(super) async fn register_order(
         external_id,
         amount,
         ordered_at,
+        precision: precision(req.ordered_at.as_ref()),
         taken,
         owner: None,
         now: true,

@@ -8,7 +8,7 @@ use accounts_domain::{
         extras::{ExtraChanges, Extras, Link, Standard, Target},
     },
     catalogue::List,
-    field::{Decimal, Kind, Value},
+    field::{Decimal, Field, Kind, Value},
 };
 use api::accounts::{
     self as pb, ChangeAccountDetailsRequest, ListAccountsRequest, custom_value, link,
@@ -123,14 +123,18 @@ pub(crate) fn lacking<'a>(
         .filter(|key| custom.get(*key).is_none_or(|value| *value == Value::Empty))
 }
 
-/// Of a card from a file that does not have them: what is required is unknown.
-pub(crate) fn all_unknown(known: &Known) -> Extras {
-    let nothing = BTreeMap::new();
-    let lacking = lacking(known, &nothing).map(|key| (key.to_owned(), Value::Unknown));
+/// All of a new card out of a file, where texts are cells and faults are those of columns. A file
+/// need not know what an office requires: that is unknown then.
+pub(crate) fn of_row(v: &mut Violations, known: &Known, card: &pb::Card, new: &Card) -> Extras {
+    let mut custom = custom_by(v, known, &card.custom, "", cell);
+    let lacking: Vec<_> = lacking(known, &custom).map(str::to_owned).collect();
+    custom.extend(lacking.into_iter().map(|key| (key, Value::Unknown)));
     Extras {
-        custom: lacking.collect(),
+        rubrics: rubrics_by(v, known, &card.rubrics, |_| "rubrics".to_owned()),
+        links: links(v, &card.links),
+        custom,
+        unknown: unknown(v, &card.unknown, |field| !is_empty(new, field)),
         catalogue_version: known.version,
-        ..Extras::default()
     }
 }
 
@@ -161,10 +165,19 @@ pub(super) fn of_changes(
 }
 
 fn rubrics(v: &mut Violations, known: &Known, texts: &[String]) -> Vec<String> {
+    rubrics_by(v, known, texts, |index| format!("rubrics[{index}]"))
+}
+
+/// `named`: how a fault of one of them is called.
+fn rubrics_by(
+    v: &mut Violations,
+    known: &Known,
+    texts: &[String],
+    named: impl Fn(usize) -> String,
+) -> Vec<String> {
     let mut keys = Vec::new();
     for (index, text) in at_most(v, "rubrics", texts).iter().enumerate() {
-        let field = format!("rubrics[{index}]");
-        let key = chosen(v, known, List::Rubric, &field, text);
+        let key = chosen(v, known, List::Rubric, &named(index), text);
         keys.extend(key.filter(|key| !keys.contains(key)));
     }
     keys
@@ -207,7 +220,7 @@ fn is_url(text: &str) -> bool {
 }
 
 /// Nobody may learn by a link that there is an account.
-pub(super) async fn check_linked(
+pub(crate) async fn check_linked(
     service: &Service,
     ctx: &Ctx,
     v: &mut Violations,
@@ -277,6 +290,27 @@ fn custom(
     known: &Known,
     values: &[pb::CustomValue],
 ) -> BTreeMap<String, Value<String>> {
+    custom_by(v, known, values, "custom.", |field, given| {
+        value(given).and_then(|value| field.accept(value))
+    })
+}
+
+/// As a file has it: what is no text is meant as a program says it.
+fn cell(field: &Field, given: &pb::CustomValue) -> Result<Value<String>, &'static str> {
+    match &given.value {
+        Some(custom_value::Value::Text(cell)) => field.read(cell),
+        _ => value(given).and_then(|value| field.accept(value)),
+    }
+}
+
+/// `prefix`: of the key, where the fault of a value is named.
+fn custom_by(
+    v: &mut Violations,
+    known: &Known,
+    values: &[pb::CustomValue],
+    prefix: &str,
+    read: impl Fn(&Field, &pb::CustomValue) -> Result<Value<String>, &'static str>,
+) -> BTreeMap<String, Value<String>> {
     let mut custom = BTreeMap::new();
     for (index, given) in at_most(v, "custom", values).iter().enumerate() {
         let Some(field) = known.state.field(given.key.trim()) else {
@@ -286,9 +320,8 @@ fn custom(
             );
             continue;
         };
-        let name = format!("custom.{}", field.key);
-        let read = value(given).and_then(|value| field.accept(value));
-        if let Some(value) = v.parsed(&name, read)
+        let name = format!("{prefix}{}", field.key);
+        if let Some(value) = v.parsed(&name, read(field, given))
             && custom.insert(field.key.clone(), value).is_some()
         {
             v.add(&name, "is there twice");

@@ -13,8 +13,9 @@ use uuid::Uuid;
 
 use crate::{catalogue::Known, views::companies::Company};
 
-/// Russian and English; the English ones are those that an import reads, where it reads them.
-const TITLES: [(&str, &str); 18] = [
+/// Russian and English; the English ones are those that an import reads, where it reads them, and it
+/// takes the Russian ones for the same columns.
+pub const TITLES: [(&str, &str); 18] = [
     ("Номер в системе", "id"),
     ("Внешний номер", "external_id"),
     ("Клиент", "lifecycle"),
@@ -104,7 +105,8 @@ impl Columns {
             company.project,
             self.called(List::Source, &company.source),
             self.called(List::Status, status),
-            rubrics.join(", "),
+            // Their names may have commas.
+            rubrics.join("; "),
             owner.cloned().unwrap_or_default(),
             self.time(company.registered_at),
             yes(company.erased).to_owned(),

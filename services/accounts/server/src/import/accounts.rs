@@ -14,8 +14,10 @@ use api::accounts::{AccountRow, ImportAccountsRequest, ImportAccountsResponse, I
 use chrono::{DateTime, SubsecRound, Utc};
 use es_postgres::ExecuteError;
 use kit::{AppError, Ctx, Service, Snapshot, Violations};
+use uuid::Uuid;
 use vocabulary::{
-    AccountId, Email, ImportId, PhoneNumber, Role, StaffId, normalise, parse_instant,
+    AccountId, Email, ImportId, PhoneNumber, Role, StaffId, fold_for_search, normalise,
+    parse_instant,
 };
 
 use super::{Fate, check_size, refusal};
@@ -58,9 +60,9 @@ pub(crate) async fn run(
     let directory = service.directory.snapshot();
     let rows = req.rows.into_iter();
     let read: Vec<_> = rows
-        .map(|row| (row.row, self::read(ctx, known, &directory, row)))
+        .map(|row| (row.row, self::read(service, ctx, known, &directory, row)))
         .collect();
-    let mut read = unless_stopped(service, read).await?;
+    let mut read = unless_hidden_or_stopped(service, ctx, read).await?;
     let mut fates = HashMap::new();
     if let Some(file) = &file {
         fates = imports::rows_of(service.pool(), file.id, &numbers).await?;
@@ -253,10 +255,15 @@ async fn answered(
 }
 
 /// The rows that can be taken. Telephones and addresses of all of them are looked up at once.
-async fn unless_stopped(
+async fn unless_hidden_or_stopped(
     service: &Service,
-    rows: Vec<(i64, (Violations, Registration))>,
+    ctx: &Ctx,
+    mut rows: Vec<(i64, (Violations, Registration))>,
 ) -> Result<Vec<Read>, AppError> {
+    for (_, (v, registration)) in &mut rows {
+        let links = &registration.card.extras.links;
+        extras::check_linked(service, ctx, v, "", links).await?;
+    }
     let cards = || rows.iter().map(|(_, (_, registration))| &registration.card);
     let (phones, emails) = (
         cards().flat_map(|c| &c.phones),
@@ -279,19 +286,24 @@ async fn unless_stopped(
 
 /// What a row says, and everything that is wrong with it.
 fn read(
+    service: &Service,
     ctx: &Ctx,
     known: &Known,
     directory: &Snapshot,
     row: AccountRow,
 ) -> (Violations, Registration) {
     let mut v = Violations::new();
-    let external_id = v.required_line("external_id", &row.external_id, MAX_ID);
+    let external_id = v.line("external_id", &row.external_id, MAX_ID);
+    let external_id = Some(external_id).filter(|text| !text.is_empty());
     let card = card(&mut v, known, &row.card.unwrap_or_default());
     let owner = owner(&mut v, ctx, directory, &row.owner);
     let registered_at = past(&mut v, "registered_at", &row.registered_at, ctx);
     let registration = Registration {
-        id: AccountId::of_external(&external_id),
-        external_id: Some(external_id),
+        id: match &external_id {
+            Some(external_id) => AccountId::of_external(external_id),
+            None => id_of_content(service, &card),
+        },
+        external_id,
         card,
         owner: owner.map(|id| owners::owner_in(directory, id, registered_at)),
         registered_at,
@@ -301,13 +313,29 @@ fn read(
     (v, registration)
 }
 
+/// A directory numbers nothing: the same row is the same company in whichever order and file. By a
+/// keyed hash, since an id stays when the card is erased.
+fn id_of_content(service: &Service, card: &Card) -> AccountId {
+    let mut phones: Vec<_> = card.phones.iter().map(ToString::to_string).collect();
+    let mut emails: Vec<_> = card.emails.iter().map(seen::key).collect();
+    phones.sort_unstable();
+    emails.sort_unstable();
+    let content = [
+        fold_for_search(&card.name),
+        phones.join(" "),
+        emails.join(" "),
+    ];
+    let fingerprint = service.log.fingerprint("account_row", &content.join("\n"));
+    AccountId(Uuid::new_v5(&Uuid::nil(), &fingerprint))
+}
+
 fn card(v: &mut Violations, known: &Known, card: &api::accounts::Card) -> Card {
     let phones = points(v, "phone", &card.phones, PhoneNumber::parse);
     let emails = points(v, "email", &card.emails, Email::parse);
     if filled(&card.phones).next().is_none() && filled(&card.emails).next().is_none() {
         phone_or_email(v, "phone", "email");
     }
-    Card {
+    let mut new = Card {
         name: v.required_line("name", &card.name, MAX_NAME),
         kind: v.line("type", &card.r#type, MAX_PLACE),
         phones,
@@ -318,9 +346,10 @@ fn card(v: &mut Violations, known: &Known, card: &api::accounts::Card) -> Card {
         industry: v.line("industry", &card.industry, MAX_PLACE),
         project: v.line("project", &card.project, MAX_PLACE),
         source: extras::source(v, known, &card.source),
-        // A directory knows nothing of what an office has agreed on for itself.
-        extras: extras::all_unknown(known),
-    }
+        ..Card::default()
+    };
+    new.extras = extras::of_row(v, known, card, &new);
+    new
 }
 
 /// An empty cell is no phone, and no fault either.

@@ -16,7 +16,9 @@ use kit::{AppError, Ctx, Service, Violations};
 use uuid::Uuid;
 use vocabulary::{AccountId, OrderId, PaymentId, ShipmentId, normalise};
 
-use super::{Fate, accounts::past, check_size, orders::amount, refusal, rejected, row_of};
+use super::{
+    Fate, accounts::past, check_size, orders::amount, precision, refusal, rejected, row_of,
+};
 use crate::{
     orders::cancelled,
     views::orders::{find, orders_of_payments, orders_of_shipments},
@@ -160,6 +162,7 @@ fn shipment(ctx: &Ctx, orders: &HashMap<OrderId, Ordered>, row: &ShipmentRow) ->
                 waybill,
                 note,
                 shipped_at,
+                precision: precision(shipped_at, ctx),
             },
         },
     });
@@ -190,6 +193,7 @@ fn payment(ctx: &Ctx, orders: &HashMap<OrderId, Ordered>, row: &PaymentRow) -> R
                 reference,
                 note,
                 paid_at,
+                precision: precision(paid_at, ctx),
             },
         },
     });
@@ -209,9 +213,9 @@ async fn record(
     for row in rows {
         let fate = match row {
             Ok(row) => match known.get(&row.id) {
-                Some(order) if *order == row.order => Fate::Repeated(row.id),
-                Some(_) => taken(),
-                None => {
+                Some(order) if *order != row.order => taken(),
+                // Whether one that is known is the same, its order decides.
+                Some(_) | None => {
                     new.push(New {
                         index: fates.len(),
                         id: row.id,
@@ -248,7 +252,7 @@ fn refused(error: ExecuteError<Rejection>) -> Result<Fate, AppError> {
     }
 }
 
-/// A row with an id of which nothing was recorded before the file.
+/// A row whose stream decides about it.
 pub(super) struct New<A: Aggregate> {
     /// Of its fate.
     pub(super) index: usize,

@@ -7,11 +7,15 @@ pub(crate) mod facts;
 pub(crate) mod orders;
 pub(crate) mod staff;
 
-use accounts_domain::import_batch::{self, Fault};
+use accounts_domain::{
+    import_batch::{self, Fault},
+    precision::Precision,
+};
 use api::common::{self, RowResult, row_result::Outcome};
+use chrono::{DateTime, NaiveTime, Utc};
 use es::Rejection;
 use es_postgres::{ExecuteError, LogError};
-use kit::{AppError, Violations};
+use kit::{AppError, Ctx, Violations};
 use uuid::Uuid;
 use vocabulary::AccountId;
 
@@ -73,7 +77,7 @@ fn fault(field: String, description: String, reason: &str) -> Fault {
 }
 
 /// In the language of the caller.
-fn worded(fault: &Fault) -> common::Violation {
+pub(crate) fn worded(fault: &Fault) -> common::Violation {
     common::Violation {
         field: fault.field.clone(),
         description: kit::in_words(fault.description.clone(), &fault.reason),
@@ -88,6 +92,15 @@ fn row_of<T>(v: Violations, row: Option<T>) -> Result<T, Fate> {
         (faults, _) => Err(Fate::Rejected(
             faults.into_iter().map(Fault::from).collect(),
         )),
+    }
+}
+
+/// A file that knows the day only has its midnight.
+fn precision(at: DateTime<Utc>, ctx: &Ctx) -> Precision {
+    if at.with_timezone(&ctx.zone()).time() == NaiveTime::MIN {
+        Precision::Day
+    } else {
+        Precision::Instant
     }
 }
 

@@ -13,7 +13,7 @@ use super::{
     accounts::past,
     check_size,
     facts::{New, try_out, write},
-    refusal, row_of,
+    precision, refusal, rejected, row_of,
 };
 use crate::{
     owners,
@@ -44,16 +44,19 @@ pub(crate) async fn run(
         .iter()
         .filter_map(|row| Some(row.as_ref().ok()?.order.id))
         .collect();
-    let seen = orders::accounts_of(service.pool(), &orders).await?;
-    let seen = service.directory.answering(seen).await?;
+    let known = orders::find(service.pool(), &orders).await?;
+    let accounts = known.iter();
+    let accounts = accounts.map(|(id, order)| (*id, AccountId(order.account_id)));
+    let accounts = service.directory.answering(accounts.collect()).await?;
 
     let mut fates = Vec::with_capacity(rows.len());
     let mut new = Vec::new();
     for row in rows {
         let fate = match row {
-            Ok(Row { account_id, order }) => match seen.get(&order.id) {
-                Some(known) if *known == account_id => Fate::Repeated(order.id.0),
-                Some(_) => taken(),
+            Ok(Row { account_id, order }) => match known.get(&order.id) {
+                Some(_) if accounts.get(&order.id) != Some(&account_id) => taken(),
+                Some(known) if order.repeats(&known.known()) => Fate::Repeated(order.id.0),
+                Some(_) => rejected(&Rejection::OrderExists),
                 None => {
                     let id = order.id.0;
                     new.push(New {
@@ -135,6 +138,7 @@ fn read(
             external_id: Some(external_id),
             amount,
             ordered_at,
+            precision: precision(ordered_at, ctx),
             taken: Taken::Import,
             owner: owner.map(|id| owners::owner_in(directory, id, ordered_at)),
             now: false,

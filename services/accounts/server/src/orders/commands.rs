@@ -14,6 +14,7 @@ use es_postgres::{ExecuteError, Outcome};
 use kit::{AppError, Ctx, Service, Violations};
 use vocabulary::{AccountId, Money, OrderId, PaymentId, ShipmentId};
 
+use super::words::precision;
 use crate::{
     views::orders::{self, OrderRow},
     wire::{MAX_ID, MAX_TEXT, caught_up, checked},
@@ -122,6 +123,7 @@ pub(super) async fn record_shipment(
         waybill,
         note,
         shipped_at,
+        precision: precision(req.shipped_at.as_ref()),
     };
     let outcome = execute(service, ctx, order_id, Command::Ship { order, shipment }).await?;
     // A repeated request brings the id that was drawn the first time.
@@ -182,6 +184,7 @@ pub(super) async fn record_payment(
         reference,
         note,
         paid_at,
+        precision: precision(req.paid_at.as_ref()),
     };
     let outcome = execute(service, ctx, order_id, Command::Pay { order, payment }).await?;
     let first = outcome.events.iter().find_map(|event| match event {

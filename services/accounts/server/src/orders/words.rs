@@ -1,8 +1,9 @@
 //! Between the messages of the contract and what is known of orders.
 
-use accounts_domain::account::Taken;
+use accounts_domain::{account::Taken, precision::Precision};
 use api::{accounts as pb, common::Money};
 use kit::timestamp;
+use prost_types::Timestamp;
 
 use crate::{
     views::orders::{OrderRow, PaymentRow, ShipmentRow},
@@ -17,6 +18,11 @@ pub(crate) fn taken(channel: i32) -> Option<Taken> {
         Ok(pb::OrderChannel::Other | pb::OrderChannel::Unspecified) => Some(Taken::Other),
         Err(_) => None,
     }
+}
+
+/// A program that says when means it to the instant.
+pub(crate) fn precision(given: Option<&Timestamp>) -> Precision {
+    given.map_or(Precision::Unsaid, |_| Precision::Instant)
 }
 
 pub(crate) fn order(order: OrderRow) -> pb::Order {

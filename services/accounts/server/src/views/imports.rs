@@ -274,6 +274,7 @@ pub(crate) struct Line {
     pub(crate) row: i64,
     pub(crate) outcome: Json<Outcome>,
     pub(crate) account_id: Option<Uuid>,
+    pub(crate) faults: Json<Vec<Fault>>,
 }
 
 /// Rows of a file behind `after`.
@@ -286,7 +287,7 @@ pub(crate) async fn lines(
 ) -> Result<Vec<Line>, sqlx::Error> {
     let sql = format!(
         "with {BROUGHT}
-         select row, to_jsonb(outcome) as outcome, account_id from imports.rows
+         select row, to_jsonb(outcome) as outcome, account_id, faults from imports.rows
          where import_id = any($1) and row > $2
            and (not $3 or row in (
                 select import_row from brought join orders.orders using (account_id)

@@ -5,7 +5,7 @@ mod facts;
 use std::collections::HashMap;
 
 use accounts_domain::{
-    account::{Account, Event, OrderRegistered, Taken},
+    account::{Account, Event, KnownOrder, OrderRegistered, OrderStanding, Taken},
     deal,
     order::{Order, Ordered},
 };
@@ -63,11 +63,27 @@ impl OrderRow {
         Ordered {
             id: OrderId(self.order_id),
             account_id: AccountId(self.account_id),
-            amount: Money {
-                minor_units: self.minor_units,
-                currency: self.currency.clone(),
-            },
+            amount: self.amount(),
             cancelled: self.cancelled,
+        }
+    }
+
+    pub(crate) fn known(&self) -> KnownOrder {
+        KnownOrder {
+            amount: self.amount(),
+            ordered_at: self.ordered_at,
+            standing: if self.cancelled {
+                OrderStanding::Cancelled
+            } else {
+                OrderStanding::Stands
+            },
+        }
+    }
+
+    fn amount(&self) -> Money {
+        Money {
+            minor_units: self.minor_units,
+            currency: self.currency.clone(),
         }
     }
 }

@@ -95,7 +95,7 @@ async fn every_row_of_a_directory_has_its_fate() {
             (
                 7,
                 Outcome::Rejected,
-                vec!["external_id", "phone", "email", "owner", "registered_at"],
+                vec!["phone", "email", "owner", "registered_at"],
             ),
         ]
     };
@@ -312,7 +312,7 @@ async fn a_payment_behind_a_refused_one_of_the_same_id() {
     let outcomes: Vec<_> = again.iter().map(RowResult::outcome).collect();
     assert_eq!(
         outcomes,
-        [Repeated, Repeated, Repeated, Rejected, Repeated, Rejected]
+        [Rejected, Repeated, Repeated, Rejected, Repeated, Rejected]
     );
     assert_eq!(office.events("order.paid").await, 2);
 }

@@ -1,9 +1,10 @@
 //! `kontakty import`: files as offices have them, sent in batches through the public API.
 //!
-//! Every row has an external id, so importing a file again, or going on after a crash, changes
-//! nothing that is there already. A file of accounts is known by its bytes: imported again, it gets
-//! the report that it got first.
+//! Every row has an external id, or is known by what it says, so importing a file again, or going on
+//! after a crash, changes nothing that is there already. A file of accounts is known by its bytes:
+//! imported again, it gets the report that it got first.
 
+mod columns;
 mod rows;
 mod table;
 
@@ -23,6 +24,7 @@ use crate::{
     client::{Client, Connection, Refused},
     output::{Format, Rows, number, text},
 };
+use columns::Columns;
 use table::{Table, TableRow};
 
 /// Load staff, accounts, persons, interactions, orders, shipments, payments, deals or tasks from a
@@ -32,7 +34,8 @@ use table::{Table, TableRow};
 /// names the columns:
 ///
 ///   staff         external_id,name,role,group,head,login,extension,hired_on
-///   accounts      external_id,name,type,phone,email,city,region,address,industry,project,source,owner,registered_at
+///   accounts      external_id,name,type,phone,email,city,region,address,industry,project,source,owner,registered_at,
+///                 rubrics and the fields of the office
 ///   persons       external_id,account,name,position,phone,email
 ///   interactions  external_id,account,person,kind,direction,outcome,occurred_at,duration_s,author,summary,impression,note
 ///   orders        external_id,account,amount,currency,ordered_at,owner
@@ -41,7 +44,16 @@ use table::{Table, TableRow};
 ///   deals         external_id,account,owner,pipeline,stage,amount,currency,product,opened_at,closed_at,lost_reason
 ///   tasks         external_id,account,assignee,kind,due_at,comment,created_at,completed_at
 ///
-/// References (account, order, owner …) are external ids.
+/// References (account, order, owner …) are external ids. Companies of a directory need none: without
+/// an external id the same name, phones and e-mails are the same company.
+///
+/// The column of a field of the office is its key in the catalogue, or its name; a cell may say
+/// `unknown` or `?`. Several phones or e-mails are separated by ; , or /, several rubrics by ; or |.
+/// What `kontakty export accounts` has written is read, too, with its Russian titles and with the
+/// English ones.
+///
+/// An order, shipment or payment whose external id is known is repeated when it says the same, and
+/// rejected when it says something else or the known one was cancelled.
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
@@ -84,12 +96,13 @@ const PATIENCE: Duration = Duration::from_secs(90);
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let bytes =
         fs::read(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
-    let table = Table::read(&args.file, &bytes, args.kind)
+    let client = args.connection.open().await?;
+    let columns = Columns::of(args.kind, &client).await?;
+    let table = Table::read(&args.file, &bytes, &columns)
         .with_context(|| format!("{} is no file of {}", args.file.display(), args.kind.name()))?;
     if !table.ignored.is_empty() {
         eprintln!("columns ignored: {}", table.ignored.join(", "));
     }
-    let client = args.connection.open().await?;
     let name = args.file.file_name().unwrap_or_default();
     let file = ImportFile {
         digest: blake3::hash(&bytes).to_string(),
@@ -138,7 +151,8 @@ async fn send(
         .map(|batch| {
             let bar = &bar;
             async move {
-                let sent = send_batch(client, kind, batch, file, dry_run).await?;
+                let ask = async || rows::send(client, kind, batch, file, dry_run).await;
+                let sent = patiently(ask).await?;
                 bar.inc(batch.len() as u64);
                 anyhow::Ok(sent)
             }
@@ -160,18 +174,12 @@ async fn send(
     Ok((results, position))
 }
 
-async fn send_batch(
-    client: &Client,
-    kind: Kind,
-    batch: &[TableRow],
-    file: &ImportFile,
-    dry_run: bool,
-) -> anyhow::Result<Sent> {
+/// An office that is away is asked again for a while. Safe to repeat: every row is recognised.
+async fn patiently<T>(ask: impl AsyncFn() -> Result<T, Refused>) -> Result<T, Refused> {
     let until = tokio::time::Instant::now() + PATIENCE;
     let mut pause = Duration::from_millis(100);
     loop {
-        match rows::send(client, kind, batch, file, dry_run).await {
-            // Safe to repeat: every row is recognised by its external id.
+        match ask().await {
             Err(Refused(status))
                 if matches!(
                     status.code(),
@@ -181,7 +189,7 @@ async fn send_batch(
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_secs(2));
             }
-            result => return Ok(result?),
+            result => return result,
         }
     }
 }

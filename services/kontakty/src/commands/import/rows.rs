@@ -2,9 +2,9 @@
 
 use api::{
     accounts::{
-        AccountRow, Card, DealRow, ImportAccountsRequest, ImportDealsRequest, ImportFile,
-        ImportOrdersRequest, ImportPaymentsRequest, ImportShipmentsRequest, ImportStaffRequest,
-        OrderRow, PaymentRow, ShipmentRow, StaffRow,
+        AccountRow, Card, CustomValue, DealRow, ImportAccountsRequest, ImportDealsRequest,
+        ImportFile, ImportOrdersRequest, ImportPaymentsRequest, ImportShipmentsRequest,
+        ImportStaffRequest, OrderRow, PaymentRow, ShipmentRow, StaffRow, custom_value,
     },
     common::{Position, RowResult},
     contacts::{ImportInteractionsRequest, ImportPersonsRequest, InteractionRow, PersonRow},
@@ -85,14 +85,23 @@ fn account(row: &TableRow) -> AccountRow {
         card: Some(Card {
             name: row.cell("name"),
             r#type: row.cell("type"),
-            phones: several(&row.cell("phone")),
-            emails: several(&row.cell("email")),
+            phones: several(&row.cell("phone"), &POINTS_APART),
+            emails: several(&row.cell("email"), &POINTS_APART),
             city: row.cell("city"),
             region: row.cell("region"),
             address: row.cell("address"),
             industry: row.cell("industry"),
             project: row.cell("project"),
             source: row.cell("source"),
+            rubrics: several(&row.cell("rubrics"), &NAMES_APART),
+            // The office knows what each field holds.
+            custom: row
+                .custom()
+                .map(|(key, cell)| CustomValue {
+                    key: key.to_owned(),
+                    value: Some(custom_value::Value::Text(cell.to_owned())),
+                })
+                .collect(),
             ..Card::default()
         }),
         owner: row.cell("owner"),
@@ -101,8 +110,12 @@ fn account(row: &TableRow) -> AccountRow {
 }
 
 /// Offices write several phones into one cell.
-fn several(cell: &str) -> Vec<String> {
-    cell.split([';', ',', '\n', '/'])
+const POINTS_APART: [char; 4] = [';', ',', '\n', '/'];
+/// A name may have a comma.
+const NAMES_APART: [char; 3] = [';', '|', '\n'];
+
+fn several(cell: &str, apart: &[char]) -> Vec<String> {
+    cell.split(apart)
         .map(str::trim)
         .filter(|part| !part.is_empty())
         .map(ToOwned::to_owned)

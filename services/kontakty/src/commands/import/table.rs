@@ -1,6 +1,6 @@
 //! A table out of a file: its encoding, its delimiter, its columns.
 
-use std::{borrow::Cow, collections::HashMap, io::Cursor, path::Path};
+use std::{borrow::Cow, collections::HashMap, io::Cursor, path::Path, sync::Arc};
 
 use anyhow::{Context, bail};
 use api::common::{RowResult, Violation, row_result};
@@ -8,7 +8,7 @@ use calamine::{Data, Reader, open_workbook_auto_from_rs};
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::Encoding;
 
-use super::Kind;
+use super::columns::{Column, Columns, Header};
 
 /// Rows of a file whose header was understood.
 pub(crate) struct Table {
@@ -25,6 +25,8 @@ pub(crate) struct TableRow {
     /// Line of a CSV file or row of a sheet, the header being 1.
     pub number: i64,
     cells: HashMap<&'static str, String>,
+    /// Of fields of the office, by key; none is empty.
+    custom: Vec<(Arc<str>, String)>,
 }
 
 impl TableRow {
@@ -32,140 +34,27 @@ impl TableRow {
     pub(crate) fn cell(&self, column: &str) -> String {
         self.cells.get(column).cloned().unwrap_or_default()
     }
+
+    pub(crate) fn custom(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.custom.iter().map(|(key, cell)| (&**key, &**cell))
+    }
 }
 
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
-impl Kind {
-    fn columns(self) -> &'static [&'static str] {
-        match self {
-            Self::Staff => &[
-                "external_id",
-                "name",
-                "role",
-                "group",
-                "head",
-                "login",
-                "extension",
-                "hired_on",
-            ],
-            Self::Accounts => &[
-                "external_id",
-                "name",
-                "type",
-                "phone",
-                "email",
-                "city",
-                "region",
-                "address",
-                "industry",
-                "project",
-                "source",
-                "owner",
-                "registered_at",
-            ],
-            Self::Persons => &[
-                "external_id",
-                "account",
-                "name",
-                "position",
-                "phone",
-                "email",
-            ],
-            Self::Interactions => &[
-                "external_id",
-                "account",
-                "person",
-                "kind",
-                "direction",
-                "outcome",
-                "occurred_at",
-                "duration_s",
-                "author",
-                "summary",
-                "impression",
-                "note",
-            ],
-            Self::Orders => &[
-                "external_id",
-                "account",
-                "amount",
-                "currency",
-                "ordered_at",
-                "owner",
-            ],
-            Self::Shipments => &[
-                "external_id",
-                "order",
-                "shipped_at",
-                "amount",
-                "currency",
-                "quantity",
-                "waybill",
-                "note",
-            ],
-            Self::Payments => &[
-                "external_id",
-                "order",
-                "amount",
-                "currency",
-                "paid_at",
-                "reference",
-                "note",
-            ],
-            Self::Deals => &[
-                "external_id",
-                "account",
-                "owner",
-                "pipeline",
-                "stage",
-                "amount",
-                "currency",
-                "product",
-                "opened_at",
-                "closed_at",
-                "lost_reason",
-            ],
-            Self::Tasks => &[
-                "external_id",
-                "account",
-                "assignee",
-                "kind",
-                "due_at",
-                "comment",
-                "created_at",
-                "completed_at",
-            ],
-        }
-    }
-
-    fn required(self) -> &'static [&'static str] {
-        match self {
-            Self::Staff => &["external_id", "name", "role"],
-            Self::Accounts | Self::Persons => &["external_id", "name"],
-            Self::Interactions => &["external_id", "account", "kind", "outcome", "occurred_at"],
-            Self::Orders => &["external_id", "account", "amount", "currency", "ordered_at"],
-            Self::Shipments => &["external_id", "order", "shipped_at"],
-            Self::Payments => &["external_id", "order", "amount", "paid_at"],
-            Self::Deals => &["external_id", "account", "pipeline", "opened_at"],
-            Self::Tasks => &["external_id", "assignee", "kind", "due_at", "comment"],
-        }
-    }
-}
-
 impl Table {
     /// Refuses, naming what is missing, a file whose first line does not name the columns.
-    pub(crate) fn read(path: &Path, bytes: &[u8], kind: Kind) -> anyhow::Result<Self> {
+    pub(crate) fn read(path: &Path, bytes: &[u8], columns: &Columns) -> anyhow::Result<Self> {
         let workbook = path.extension().is_some_and(|extension| {
             ["xlsx", "xls", "xlsb", "ods"]
                 .iter()
                 .any(|known| extension.eq_ignore_ascii_case(known))
         });
         if workbook || bytes.starts_with(b"PK\x03\x04") {
-            return Self::read_workbook(bytes, kind);
+            return Self::read_workbook(bytes, columns);
         }
         let text = decode(bytes)?;
-        let delimiter = delimiter(&text, kind);
+        let delimiter = delimiter(&text, columns);
         let mut reader = csv::ReaderBuilder::new()
             .delimiter(delimiter)
             .has_headers(false)
@@ -177,8 +66,8 @@ impl Table {
             None => bail!("the file is empty"),
         };
         let header: Vec<String> = header.iter().map(ToOwned::to_owned).collect();
-        let mut table = Self::with_header(&header, kind)?;
-        let columns = known(&header, kind);
+        let Header { columns, ignored } = columns.header(&header)?;
+        let mut table = Self::empty(ignored);
         for (index, record) in records.enumerate() {
             let next = index as i64 + 2;
             match record {
@@ -198,7 +87,7 @@ impl Table {
         Ok(table)
     }
 
-    fn read_workbook(bytes: &[u8], kind: Kind) -> anyhow::Result<Self> {
+    fn read_workbook(bytes: &[u8], columns: &Columns) -> anyhow::Result<Self> {
         let mut workbook = open_workbook_auto_from_rs(Cursor::new(bytes))
             .context("the workbook cannot be opened")?;
         let sheet = workbook
@@ -212,8 +101,8 @@ impl Table {
             .iter()
             .map(cell)
             .collect();
-        let mut table = Self::with_header(&header, kind)?;
-        let columns = known(&header, kind);
+        let Header { columns, ignored } = columns.header(&header)?;
+        let mut table = Self::empty(ignored);
         for (index, row) in rows.enumerate() {
             let cells: Vec<String> = row.iter().map(cell).collect();
             if cells.iter().any(|cell| !cell.is_empty()) {
@@ -223,38 +112,15 @@ impl Table {
         Ok(table)
     }
 
-    fn with_header(header: &[String], kind: Kind) -> anyhow::Result<Self> {
-        let names: Vec<String> = header.iter().map(|name| column_name(name)).collect();
-        if !names
-            .iter()
-            .any(|name| kind.columns().contains(&name.as_str()))
-        {
-            bail!(
-                "its first line must name the columns: {}",
-                kind.columns().join(",")
-            );
-        }
-        let missing: Vec<&str> = kind
-            .required()
-            .iter()
-            .copied()
-            .filter(|needed| !names.iter().any(|name| name == needed))
-            .collect();
-        if !missing.is_empty() {
-            bail!("its first line lacks the columns {}", missing.join(", "));
-        }
-        let ignored = names
-            .into_iter()
-            .filter(|name| !kind.columns().contains(&name.as_str()))
-            .collect();
-        Ok(Self {
+    fn empty(ignored: Vec<String>) -> Self {
+        Self {
             rows: Vec::new(),
             broken: Vec::new(),
             ignored,
-        })
+        }
     }
 
-    fn add(&mut self, number: i64, cells: &[String], columns: &[Option<&'static str>]) {
+    fn add(&mut self, number: i64, cells: &[String], columns: &[Option<Column>]) {
         if cells.len() != columns.len() {
             let what = format!(
                 "has {} fields where the first line has {}",
@@ -264,12 +130,24 @@ impl Table {
             self.broken.push(rejected(number, "row", &what));
             return;
         }
-        let cells = columns
-            .iter()
-            .zip(cells)
-            .filter_map(|(column, cell)| Some(((*column)?, unquoted(cell.trim()).to_owned())))
-            .collect();
-        self.rows.push(TableRow { number, cells });
+        let mut row = TableRow {
+            number,
+            cells: HashMap::new(),
+            custom: Vec::new(),
+        };
+        for (column, cell) in columns.iter().zip(cells) {
+            let cell = unquoted(cell.trim());
+            match column {
+                Some(Column::Common(name)) => {
+                    row.cells.insert(*name, cell.to_owned());
+                }
+                Some(Column::Custom(key)) if !cell.is_empty() => {
+                    row.custom.push((Arc::clone(key), cell.to_owned()));
+                }
+                Some(Column::Custom(_)) | None => {}
+            }
+        }
+        self.rows.push(row);
     }
 }
 
@@ -292,26 +170,6 @@ fn rejected(row: i64, field: &str, description: &str) -> RowResult {
         }],
         owner: String::new(),
     }
-}
-
-fn known(header: &[String], kind: Kind) -> Vec<Option<&'static str>> {
-    header
-        .iter()
-        .map(|name| {
-            let name = column_name(name);
-            kind.columns()
-                .iter()
-                .copied()
-                .find(|column| *column == name)
-        })
-        .collect()
-}
-
-fn column_name(text: &str) -> String {
-    text.trim()
-        .trim_start_matches('\u{feff}')
-        .to_lowercase()
-        .replace(' ', "_")
 }
 
 fn cell(data: &Data) -> String {
@@ -379,15 +237,12 @@ fn utf16_without_mark(bytes: &[u8]) -> Option<&'static Encoding> {
 }
 
 /// The delimiter under which the first line names the most columns.
-fn delimiter(text: &str, kind: Kind) -> u8 {
+fn delimiter(text: &str, columns: &Columns) -> u8 {
     let header = text.lines().next().unwrap_or_default();
     let known_under = |delimiter: u8| {
         header
             .split(delimiter as char)
-            .filter(|name| {
-                kind.columns()
-                    .contains(&column_name(name.trim_matches('"')).as_str())
-            })
+            .filter(|title| columns.called(title.trim_matches('"')).is_some())
             .count()
     };
     DELIMITERS
@@ -399,12 +254,12 @@ fn delimiter(text: &str, kind: Kind) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::Kind, *};
 
     const RUSSIAN: &str = "external_id;name;role\r\ns-11;Петров Алексей;manager\r\ns-12;\"Смирнова; Ольга\";manager\r\n";
 
     fn read(bytes: &[u8]) -> anyhow::Result<Table> {
-        Table::read(Path::new("staff.csv"), bytes, Kind::Staff)
+        Table::read(Path::new("staff.csv"), bytes, &Columns::common(Kind::Staff))
     }
 
     #[test]

@@ -135,6 +135,6 @@ impl Seen {
 }
 
 /// Nobody tells capitals apart.
-fn key(email: &Email) -> String {
+pub(super) fn key(email: &Email) -> String {
     email.to_string().to_lowercase()
 }
