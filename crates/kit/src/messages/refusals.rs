@@ -615,4 +615,9 @@ pub(super) const TABLE: &[(&str, &str, &str)] = &[
         "Это напоминание уже неактуально.",
         "This reminder is over.",
     ),
+    (
+        "WEBHOOK_NOT_FOUND",
+        "Такого веб-хука нет.",
+        "There is no such webhook.",
+    ),
 ];
