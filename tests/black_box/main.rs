@@ -30,3 +30,4 @@ mod search;
 mod telemetry;
 mod trace;
 mod visibility;
+mod webhooks;

@@ -28,7 +28,10 @@ use api::{
         person_export_service_client::PersonExportServiceClient,
     },
     log::log_service_client::LogServiceClient,
-    notifications::reminders_service_client::RemindersServiceClient,
+    notifications::{
+        reminders_service_client::RemindersServiceClient,
+        webhooks_service_client::WebhooksServiceClient,
+    },
     planning::{
         data_entry_service_client::DataEntryServiceClient,
         planning_service_client::PlanningServiceClient,
@@ -136,6 +139,7 @@ clients! {
     data_entry: "planning", DataEntryServiceClient;
     planning: "planning", PlanningServiceClient;
     reminders: "notifications", RemindersServiceClient;
+    webhooks: "notifications", WebhooksServiceClient;
     reports: "analytics", ReportsServiceClient;
 }
 

@@ -152,6 +152,11 @@ pub fn callers(method: &str) -> Option<&'static [Role]> {
         | "ViewsService.DiscardVersion"
         | "ViewsService.RetryParked"
         | "ViewsService.SkipParked"
+        | "WebhooksService.RegisterWebhook"
+        | "WebhooksService.PauseWebhook"
+        | "WebhooksService.ResumeWebhook"
+        | "WebhooksService.RemoveWebhook"
+        | "WebhooksService.ListWebhooks"
         | "LogService.ExportOpenedEvents" => &[Administrator],
         "ImportsService.ListImports" | "ImportsService.ListImportRows" => {
             &[Administrator, Operator, Analyst]

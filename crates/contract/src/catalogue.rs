@@ -65,6 +65,7 @@ pub fn events() -> anyhow::Result<Vec<Event>> {
     all.extend(of::<contacts_domain::interaction::Interaction>("contacts")?);
     all.extend(of::<contacts_domain::person::Person>("contacts")?);
     all.extend(of::<notifications_domain::Reminder>("notifications")?);
+    all.extend(of::<notifications_domain::Webhook>("notifications")?);
     all.extend(of::<planning_domain::HandOver>("planning")?);
     all.extend(of::<planning_domain::DataEntry>("planning")?);
     all.extend(of::<planning_domain::Task>("planning")?);

@@ -56,7 +56,7 @@ const PROMISED: [(&str, &str); 64] = [
     ("X-15", "reassignment on dismissal"),
     ("X-16", "substitution ends by itself"),
     ("X-19", "saved views, own and shared"),
-    ("X-20", "event stream for integrators"),
+    ("X-20", "webhooks and event stream for integrators"),
     ("X-24", "erasure with a stop list"),
     ("N-01", "state on any date"),
     ("N-02", "proof that history was not altered"),

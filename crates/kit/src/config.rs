@@ -42,6 +42,7 @@ pub struct Config {
     pub clock: Clock,
     pub prospects: Prospects,
     pub documents: Documents,
+    pub webhooks: Webhooks,
     pub bootstrap: Bootstrap,
 }
 
@@ -179,6 +180,13 @@ pub struct S3 {
     pub secret_access_key: Option<SecretString>,
 }
 
+/// What is sent to integrators.
+#[derive(Debug, Clone, Copy)]
+pub struct Webhooks {
+    /// Whether it may go over the network in the clear.
+    pub plain_http: bool,
+}
+
 /// What an empty installation begins with.
 #[derive(Debug, Clone)]
 pub struct Bootstrap {
@@ -278,6 +286,9 @@ impl Config {
                 storage: storage(r),
                 max_bytes: r.number("documents.max_bytes", 25 << 20, 1, 1 << 30),
                 types: r.list("documents.types"),
+            },
+            webhooks: Webhooks {
+                plain_http: r.parsed("webhooks.plain_http", false, "must be true or false"),
             },
             bootstrap: Bootstrap {
                 administrator_password: r.secret("bootstrap.administrator_password"),

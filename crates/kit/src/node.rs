@@ -181,6 +181,12 @@ impl Node {
         self.logs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A key for a purpose of a service's own, the same in all replicas and after every rotation of the
+    /// master key.
+    pub fn derived_key(&self, purpose: &str) -> [u8; 32] {
+        self.master_keys.derive(purpose)
+    }
+
     pub(crate) fn master_keys(&self) -> MasterKeys {
         self.master_keys.clone()
     }

@@ -104,9 +104,9 @@ impl Peers {
         })
     }
 
-    async fn read(
+    pub(crate) async fn read(
         &self,
-        service: &'static str,
+        service: &str,
         after: i64,
         limit: i64,
     ) -> Result<Fetched, SourceError> {

@@ -16,6 +16,7 @@ use prost::Message;
 use sqlx::{PgPool, migrate::Migrator};
 use tokio::{sync::watch, time::Instant};
 use tonic::{Request, Status};
+use uuid::Uuid;
 use vocabulary::{AccountId, StaffId};
 
 use crate::{
@@ -310,6 +311,26 @@ impl Service {
         filter: impl AsRef<[u8]>,
     ) -> Result<Page, AppError> {
         self.node.pages.open(request, filter)
+    }
+
+    /// An event of any service as it is on the bus, with the life of its log: personal fields sealed.
+    /// `None`: that log has none there.
+    pub async fn sealed_event(
+        &self,
+        source: &str,
+        position: i64,
+    ) -> Result<Option<(Uuid, Recorded)>, AppError> {
+        let (epoch, mut events) = if source == self.name() {
+            let page = self.log.page(position - 1, 1).await?;
+            (page.epoch, page.events)
+        } else {
+            let read = self.node.peers.read(source, position - 1, 1).await;
+            let batch = read
+                .map_err(|error| AppError::Unavailable(error.to_string()))?
+                .batch;
+            (batch.epoch, batch.events)
+        };
+        Ok(events.pop().map(|event| (epoch, event)))
     }
 
     /// An event of another service with its personal fields opened, for a reaction that needs them.

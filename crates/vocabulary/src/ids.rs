@@ -78,6 +78,8 @@ ids! {
     TaskId = "task";
     /// A hand-over of many accounts.
     TransferId = "transfer";
+    /// An address of an integrator that is told of events.
+    WebhookId = "webhook";
 }
 
 impl TaskId {

@@ -13,7 +13,7 @@ pub use email::{Email, InvalidEmail};
 pub use ids::{
     AbsenceId, AccountId, DealId, DocumentId, GroupId, ImportId, InteractionId, OrderId, PaymentId,
     PersonId, PipelineId, ProspectListId, ReminderId, SavedViewId, ShipmentId, StaffId, TaskId,
-    TransferId, derived_id,
+    TransferId, WebhookId, derived_id,
 };
 pub use money::{InvalidMoney, Money};
 pub use next_step::{Deadline, InvalidDeadline, NextStep, next_step_faults};

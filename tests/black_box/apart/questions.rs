@@ -27,7 +27,7 @@ use api::{
         ListErasuresRequest,
     },
     log::{GetHeadRequest, ReadEventsRequest, SubscribeEventsRequest, VerifyLogRequest},
-    notifications::{ListRemindersRequest, WatchRemindersRequest},
+    notifications::{ListRemindersRequest, ListWebhooksRequest, WatchRemindersRequest},
     planning::{
         CountNotDoneRequest, GetMyDayRequest, GetTaskRequest, ListAccountsWithoutNextStepRequest,
         ListDataEntryRequestsRequest, ListTasksRequest,
@@ -720,6 +720,10 @@ async fn of_tasks(asking: &mut Asking<'_>, who: &str, client: &Client) -> anyhow
     let request = ListRemindersRequest::default();
     asking
         .ask(who, client, "RemindersService.ListReminders", request)
+        .await?;
+    let request = ListWebhooksRequest::default();
+    asking
+        .ask(who, client, "WebhooksService.ListWebhooks", request)
         .await?;
     // Nothing is due that was not acknowledged: the first part is the sign of life.
     let request = WatchRemindersRequest::default();

@@ -67,7 +67,7 @@ impl<'a> Walk<'a> {
         let (service, method_name) = name.split_once('.').context("a name")?;
         match service {
             "IdentityService" | "StaffService" | "CatalogueService" | "PolicyService"
-            | "ClockService" | "LogService" | "ViewsService" => {
+            | "ClockService" | "LogService" | "ViewsService" | "WebhooksService" => {
                 self.of_no_account(method, method_name).await
             }
             "AccountsService" | "CardsService" => accounts::walk(self, method_name).await,

@@ -80,6 +80,18 @@ pub trait Reaction: Send + Sync + 'static {
     /// personal fields sealed.
     const EVENTS: &'static [&'static str];
 
+    /// Comes when the events of a batch are here and before they are looked at: a rule whose
+    /// [`concerns`](Self::concerns) goes by what it knows, and not by `EVENTS`, learns here what there
+    /// was before them.
+    fn look(&self) -> impl Future<Output = Result<(), ApplyError>> + Send {
+        std::future::ready(Ok(()))
+    }
+
+    /// Whether it reacts to an event.
+    fn concerns(&self, event: &Recorded) -> bool {
+        Self::EVENTS.contains(&event.event_type.as_str())
+    }
+
     /// What the reaction to an event reads or changes. Events that have none of it in common are
     /// reacted to at the same time, the others one after the other, in the order of their log, and
     /// each of those costs a commit.

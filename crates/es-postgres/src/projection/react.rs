@@ -52,6 +52,9 @@ async fn react_to_batch<R: Reaction, S: Source>(
     reaction: &R,
     batch: &Batch,
 ) -> Result<(), Stop> {
+    while let Err(error) = reaction.look().await {
+        runner.pause(&error).await?;
+    }
     let mut rest = batch.events.as_slice();
     while !rest.is_empty() {
         let (wave, later) = rest.split_at(independent(reaction, rest));
@@ -60,7 +63,7 @@ async fn react_to_batch<R: Reaction, S: Source>(
         let held = |event: &&Recorded| runner.parked.contains(&event.stream.to_string());
         let open = wave
             .iter()
-            .filter(|event| concerns::<R>(event) || held(event));
+            .filter(|event| reaction.concerns(event) || held(event));
         let mut open: Vec<_> = open.collect();
         loop {
             if runner.is_cancelled() {
@@ -98,10 +101,6 @@ async fn react_to_batch<R: Reaction, S: Source>(
     Ok(())
 }
 
-fn concerns<R: Reaction>(event: &Recorded) -> bool {
-    R::EVENTS.contains(&event.event_type.as_str())
-}
-
 /// How many of these events, from the first on, have nothing to do with each other. What is not
 /// reacted to waits behind its stream all the same: should that one be parked, a later version
 /// of the reaction may want the rest of it.
@@ -110,7 +109,7 @@ fn independent<R: Reaction>(reaction: &R, events: &[Recorded]) -> usize {
     let mut streams = HashSet::new();
     let mut reactions = 0;
     let together = events.iter().take_while(|event| {
-        if !concerns::<R>(event) {
+        if !reaction.concerns(event) {
             return !streams.contains(&event.stream);
         }
         streams.insert(&event.stream);
@@ -180,7 +179,7 @@ pub(super) async fn react_to<R: Reaction>(
     service: &str,
     event: &Recorded,
 ) -> Result<(), ApplyError> {
-    if !concerns::<R>(event) {
+    if !reaction.concerns(event) {
         return Ok(());
     }
     let span = spans::consume(R::NAME, service, event);

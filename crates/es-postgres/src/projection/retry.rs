@@ -74,6 +74,7 @@ where
     let mut done = 0;
     while let Some(parked) = Parked::first(pool, T::NAME, source, &failing).await? {
         let event = read(parked.position).await?;
+        reaction.look().await?;
         let outcome = react_to(reaction, source, &event).await;
         let mut tx = pool.begin().await?;
         cursor::lock_in_tx(&mut tx, T::NAME, source).await?;

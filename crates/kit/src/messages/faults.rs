@@ -343,6 +343,15 @@ pub(super) const TABLE: &[(&str, &str)] = &[
         "must be that of a parked event",
         "должно быть как у отложенного события",
     ),
+    // webhooks
+    (
+        "must be an https address without a name, a password or a # in it",
+        "должен быть адрес https без имени, пароля и #",
+    ),
+    (
+        "must be * or as account.* or account.order_registered",
+        "должно быть *, или как account.*, или как account.order_registered",
+    ),
     // the rest
     ("is not a token of this list", "не продолжение этого списка"),
     ("is not the name of a service", "такого сервиса нет"),

@@ -645,4 +645,9 @@ pub(super) const TABLE: &[(&str, &str, &str)] = &[
         "Так зовут слишком многих: уточните имя.",
         "Too many persons are called so: type more of the name.",
     ),
+    (
+        "WEBHOOK_NOT_FOUND",
+        "Такого веб-хука нет.",
+        "There is no such webhook.",
+    ),
 ];

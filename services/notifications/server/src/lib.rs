@@ -1,8 +1,8 @@
-//! Notifications: reminds people of their tasks before they are due.
+//! Notifications: reminds people of their tasks before they are due, and tells integrators of events.
 //!
 //! A task's life in planning schedules and voids reminders ([`task_reminders`]); whoever listens
 //! gets them when they fire ([`watch`], woken by the [`doorbell`]). Nothing about the wording of a
-//! task is kept here.
+//! task is kept here. What [`webhooks`] are sent is signed, and noted before it is sent.
 
 mod doorbell;
 mod reminders_service;
@@ -10,13 +10,17 @@ mod schedule_view;
 mod task_changes;
 mod task_reminders;
 mod watch;
+mod webhooks;
 
-use api::notifications::reminders_service_server::RemindersServiceServer;
+use api::notifications::{
+    reminders_service_server::RemindersServiceServer,
+    webhooks_service_server::WebhooksServiceServer,
+};
 use kit::{Mounted, Node, Service, StartError, erasure::Erasures};
 
 use crate::{
     doorbell::Doorbell, reminders_service::Reminders, schedule_view::ScheduleView,
-    task_changes::TaskChanges, task_reminders::TaskReminders,
+    task_changes::TaskChanges, task_reminders::TaskReminders, webhooks::Webhooks,
 };
 
 /// The tables of the log. Read models make their own.
@@ -31,6 +35,7 @@ pub async fn start(node: &Node) -> Result<Mounted, StartError> {
     service.react(TaskReminders {
         service: service.clone(),
     });
+    let webhooks = Webhooks::start(&service).await?;
     let doorbell = Doorbell::default();
     node.tasks.spawn_restarting("notifications.doorbell", {
         let (doorbell, service) = (doorbell.clone(), service.clone());
@@ -41,5 +46,7 @@ pub async fn start(node: &Node) -> Result<Mounted, StartError> {
     });
     let mounted = Mounted::new(&service);
     let reminders = Reminders { service, doorbell };
-    Ok(mounted.add(RemindersServiceServer::new(reminders)))
+    Ok(mounted
+        .add(RemindersServiceServer::new(reminders))
+        .add(WebhooksServiceServer::new(webhooks)))
 }

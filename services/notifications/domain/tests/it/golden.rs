@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use es::golden::{family, faults};
-use notifications_domain::Reminder;
+use notifications_domain::{Reminder, Webhook};
 
 #[test]
 fn every_stored_form_still_reads() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-    let faults = faults(&folder, &[family::<Reminder>()]);
+    let faults = faults(&folder, &[family::<Reminder>(), family::<Webhook>()]);
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
