@@ -27,6 +27,7 @@ mod rights;
 mod saved_views;
 mod scenarios;
 mod search;
+mod staff;
 mod telemetry;
 mod trace;
 mod visibility;

@@ -1,6 +1,6 @@
 //! What everybody sees of a generated office, held against the oracle: every method of every
 //! service, lists and counts and objects, in both directions; and again after an account went to
-//! another owner, a manager to another group, and one left.
+//! another owner, a manager to another group, a group below another one, and one left.
 
 mod accounts;
 mod changes;

@@ -388,9 +388,12 @@ impl Service {
         Ok(self.directory.accounts(ids).await?)
     }
 
-    /// A member of staff. One who was hired a moment ago is known too.
+    /// A member of staff. One who was hired a moment ago, perhaps not for the first time, is known
+    /// too.
     pub async fn known_staff(&self, id: StaffId) -> Result<Option<StaffEntry>, AppError> {
-        if let Some(entry) = self.directory.snapshot().staff(id) {
+        if let Some(entry) = self.directory.snapshot().staff(id)
+            && !entry.dismissed
+        {
             return Ok(Some(entry.clone()));
         }
         self.catch_up().await?;

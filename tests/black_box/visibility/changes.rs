@@ -9,8 +9,8 @@ use anyhow::{Context, ensure};
 use api::{
     accounts::{
         DismissStaffRequest, GetAccountRequest, GetTransferRequest, ListAccountsRequest,
-        MoveToGroupRequest, StartTransferRequest, TransferAccountsRequest, TransferPlan,
-        TransferShare, TransferShares, TransferState, transfer_plan::How,
+        MoveGroupRequest, MoveToGroupRequest, StartTransferRequest, TransferAccountsRequest,
+        TransferPlan, TransferShare, TransferShares, TransferState, transfer_plan::How,
     },
     contacts::GetTimelineRequest,
     notifications::{ListRemindersRequest, WatchRemindersRequest, WatchRemindersResponse},
@@ -32,7 +32,8 @@ const ADMINISTRATOR: usize = 0;
 /// Of work that goes on in the background.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// One account goes to another owner, one manager to another group, and one leaves.
+/// One account goes to another owner, one manager to another group, one leaves, and a group comes
+/// below another one.
 pub(super) async fn make(office: &Office, world: &mut World) -> anyhow::Result<()> {
     let managers: Vec<_> = (0..world.staff.len())
         .filter(|who| world.staff[*who].role == Role::Manager)
@@ -64,6 +65,7 @@ pub(super) async fn make(office: &Office, world: &mut World) -> anyhow::Result<(
     transfer(office, world, account, heir).await?;
     move_to_another_group(office, world, mover).await?;
     dismiss(office, world, leaver, heir).await?;
+    move_group(office, world, 2, 3).await?;
     caught_up(&office.client("admin")?).await
 }
 
@@ -219,6 +221,23 @@ async fn move_to_another_group(
     ensure!(end == Code::Unavailable, "the stream ended with {end:?}");
     told("the stream of one who moved to another group ended", began);
     world.staff[who].group = Some(to);
+    Ok(())
+}
+
+async fn move_group(
+    office: &Office,
+    world: &mut World,
+    group: usize,
+    below: usize,
+) -> anyhow::Result<()> {
+    let request = MoveGroupRequest {
+        request_id: request_id(),
+        group_id: world.groups[group].id.clone(),
+        parent_id: world.groups[below].id.clone(),
+    };
+    let admin = office.client("admin")?;
+    admin.staff().move_group(request).await?;
+    world.groups[group].parent = Some(below);
     Ok(())
 }
 

@@ -39,6 +39,13 @@ struct MovedToGroup {
 }
 
 #[derive(Deserialize)]
+struct Rehired {
+    role: String,
+    group_id: Option<Uuid>,
+    hired_on: Option<NaiveDate>,
+}
+
+#[derive(Deserialize)]
 struct Formed {
     name: String,
     parent_id: Option<Uuid>,
@@ -47,6 +54,16 @@ struct Formed {
 #[derive(Deserialize)]
 struct HeadAppointed {
     head_id: Uuid,
+}
+
+#[derive(Deserialize)]
+struct Renamed {
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct Moved {
+    parent_id: Option<Uuid>,
 }
 
 #[derive(Deserialize)]
@@ -321,6 +338,18 @@ async fn staff_in_tx(tx: &mut PgConnection, event: &Recorded) -> Result<bool, Ap
             absences::end_all_in_tx(tx, event).await?;
             sqlx::query("update staff set dismissed = true where staff_id = $1").bind(id)
         }
+        "staff.rehired" => {
+            let rehired: Rehired = event.fields()?;
+            membership_in_tx(tx, event, rehired.group_id).await?;
+            sqlx::query(
+                "update staff set role = $2, group_id = $3, hired_on = $4, dismissed = false
+                 where staff_id = $1",
+            )
+            .bind(id)
+            .bind(rehired.role)
+            .bind(rehired.group_id)
+            .bind(rehired.hired_on)
+        }
         _ => return Ok(false),
     };
     query.execute(tx).await?;
@@ -363,6 +392,12 @@ async fn group_in_tx(tx: &mut PgConnection, event: &Recorded) -> Result<bool, Ap
         "group.head_appointed" => sqlx::query("update groups set head_id = $2 where group_id = $1")
             .bind(id)
             .bind(event.fields::<HeadAppointed>()?.head_id),
+        "group.renamed" => sqlx::query("update groups set name = $2 where group_id = $1")
+            .bind(id)
+            .bind(event.fields::<Renamed>()?.name),
+        "group.moved" => sqlx::query("update groups set parent_id = $2 where group_id = $1")
+            .bind(id)
+            .bind(event.fields::<Moved>()?.parent_id),
         _ => return Ok(false),
     };
     query.execute(tx).await?;

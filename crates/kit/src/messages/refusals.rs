@@ -252,6 +252,11 @@ pub(super) const TABLE: &[(&str, &str, &str)] = &[
         "There is no such field in the catalogue.",
     ),
     (
+        "GROUP_CIRCLE",
+        "Группа не может стоять ниже самой себя.",
+        "A group cannot stand below itself.",
+    ),
+    (
         "GROUP_EXISTS",
         "Группа с таким названием уже есть.",
         "There is a group of this name already.",
@@ -441,6 +446,11 @@ pub(super) const TABLE: &[(&str, &str, &str)] = &[
         "STAFF_DISMISSED",
         "Сотрудник уволен.",
         "This person works here no more.",
+    ),
+    (
+        "STAFF_WORKS_HERE",
+        "Сотрудник не уволен: принимать его снова не нужно.",
+        "This person works here and need not be hired again.",
     ),
     (
         "STAFF_EXISTS",

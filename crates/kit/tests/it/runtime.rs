@@ -84,6 +84,49 @@ async fn what_accounts_recorded_a_moment_ago_is_known_to_contacts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_comes_again_and_where_a_group_goes_is_known_to_contacts() {
+    let office = Office::start().await;
+    let log = &office.accounts.log;
+    let [sales, north] = ["sales", "north"].map(GroupId::of_external);
+    let [head, anna] = [HEAD, ANNA].map(StaffId::of_external);
+    for (id, external_id, role, group) in
+        [(head, HEAD, "head", sales), (anna, ANNA, "manager", sales)]
+    {
+        let hired = json!({"external_id": external_id, "role": role, "group_id": group,
+                           "hired_on": "2026-01-12", "name": {"$personal": "staff:x"}});
+        record(log, ("staff", id.0, 0), "staff.hired", hired).await;
+    }
+    for (id, name) in [(sales, "Sales"), (north, "North")] {
+        let formed = json!({"name": name});
+        record(log, ("group", id.0, 0), "group.formed", formed).await;
+    }
+    let appointed = json!({"head_id": head});
+    let stream = ("group", sales.0, 1);
+    record(log, stream, "group.head_appointed", appointed).await;
+    let left = json!({"reason": "left"});
+    record(log, ("staff", anna.0, 1), "staff.dismissed", left).await;
+    let back = json!({"role": "head", "group_id": north, "hired_on": "2026-03-02"});
+    record(log, ("staff", anna.0, 2), "staff.rehired", back).await;
+
+    office.contacts.catch_up().await.unwrap();
+    let snapshot = office.contacts.directory.snapshot();
+    let entry = snapshot.staff(anna).unwrap();
+    assert!(!entry.dismissed);
+    assert_eq!((entry.role, entry.group_id), (Role::Head, Some(north)));
+    assert!(!snapshot.led_by(head).contains(&anna));
+
+    let moved = json!({"parent_id": sales});
+    record(log, ("group", north.0, 1), "group.moved", moved).await;
+    let renamed = json!({"name": "Far North"});
+    record(log, ("group", north.0, 2), "group.renamed", renamed).await;
+    office.contacts.catch_up().await.unwrap();
+    let snapshot = office.contacts.directory.snapshot();
+    assert!(snapshot.led_by(head).contains(&anna));
+    assert_eq!(snapshot.group(north).unwrap().name, "Far North");
+    office.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_reader_waits_for_what_it_has_written_and_not_for_ever() {
     let office = Office::start().await;
     let account = AccountId::of_external("mill");

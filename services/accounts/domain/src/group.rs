@@ -16,6 +16,12 @@ pub enum Event {
     /// A group got its head.
     #[serde(rename = "group.head_appointed")]
     HeadAppointed(HeadAppointed),
+    /// A group got another name.
+    #[serde(rename = "group.renamed")]
+    Renamed(Renamed),
+    /// A group came below another one, or to the top, with all that is below it.
+    #[serde(rename = "group.moved")]
+    Moved(Moved),
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -30,9 +36,23 @@ pub struct HeadAppointed {
     pub head_id: StaffId,
 }
 
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Renamed {
+    pub name: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Moved {
+    /// Absent: at the top now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_id: Option<GroupId>,
+}
+
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct State {
     pub formed: bool,
+    pub name: String,
+    pub parent_id: Option<GroupId>,
     pub head_id: Option<StaffId>,
 }
 
@@ -46,6 +66,15 @@ pub enum Command {
     AppointHead {
         head_id: StaffId,
     },
+    Rename {
+        name: String,
+    },
+    Move {
+        id: GroupId,
+        parent_id: Option<GroupId>,
+        /// The new parent and every group above it, as the shell has found them.
+        above: Vec<GroupId>,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -54,6 +83,8 @@ pub enum Rejection {
     Unknown,
     #[error("a group of this name is there already")]
     Exists,
+    #[error("the group would stand below itself")]
+    Circle,
 }
 
 impl es::Rejection for Rejection {
@@ -61,6 +92,7 @@ impl es::Rejection for Rejection {
         match self {
             Self::Unknown => Kind::NotFound,
             Self::Exists => Kind::AlreadyExists,
+            Self::Circle => Kind::FailedPrecondition,
         }
     }
 
@@ -68,6 +100,7 @@ impl es::Rejection for Rejection {
         match self {
             Self::Unknown => "GROUP_UNKNOWN",
             Self::Exists => "GROUP_EXISTS",
+            Self::Circle => "GROUP_CIRCLE",
         }
     }
 }
@@ -77,9 +110,14 @@ pub fn name_key(name: &str) -> String {
     vocabulary::normalise(name).to_lowercase()
 }
 
-/// Staff files know groups by name only, so the id follows from it.
+/// Staff files know groups by name only, so the id follows from the first one that a group has.
 pub fn id_of(name: &str) -> GroupId {
     GroupId::of_external(&name_key(name))
+}
+
+/// For a new group of a name that one with this id has given up.
+pub fn id_after(former: GroupId) -> GroupId {
+    GroupId::of_external(&former.to_string())
 }
 
 impl Aggregate for SalesGroup {
@@ -96,34 +134,59 @@ impl Aggregate for SalesGroup {
             Command::Form { name, parent_id } => {
                 Ok(vec![Event::Formed(Formed { name, parent_id })])
             }
-            Command::AppointHead { .. } if !state.formed => Err(Rejection::Unknown),
+            Command::AppointHead { .. } | Command::Rename { .. } | Command::Move { .. }
+                if !state.formed =>
+            {
+                Err(Rejection::Unknown)
+            }
             Command::AppointHead { head_id } if state.head_id == Some(head_id) => Ok(Vec::new()),
             Command::AppointHead { head_id } => {
                 Ok(vec![Event::HeadAppointed(HeadAppointed { head_id })])
             }
+            Command::Rename { name } if state.name == name => Ok(Vec::new()),
+            Command::Rename { name } => Ok(vec![Event::Renamed(Renamed { name })]),
+            Command::Move { parent_id, .. } if state.parent_id == parent_id => Ok(Vec::new()),
+            Command::Move { id, above, .. } if above.contains(&id) => Err(Rejection::Circle),
+            Command::Move { parent_id, .. } => Ok(vec![Event::Moved(Moved { parent_id })]),
         }
     }
 
     fn evolve(state: State, event: &Event) -> State {
         match event {
-            Event::Formed(_) => State {
+            Event::Formed(formed) => State {
                 formed: true,
+                name: formed.name.clone(),
+                parent_id: formed.parent_id,
                 ..state
             },
             Event::HeadAppointed(appointed) => State {
                 head_id: Some(appointed.head_id),
                 ..state
             },
+            Event::Renamed(renamed) => State {
+                name: renamed.name.clone(),
+                ..state
+            },
+            Event::Moved(moved) => State {
+                parent_id: moved.parent_id,
+                ..state
+            },
         }
     }
 
+    /// A name that a group gives up is free for others.
     fn reservations(event: &Event) -> Vec<Reservation> {
+        let take = |name: &str| Reservation::Take {
+            kind: "group_name",
+            name: name_key(name),
+        };
         match event {
-            Event::Formed(formed) => vec![Reservation::Take {
-                kind: "group_name",
-                name: name_key(&formed.name),
-            }],
-            Event::HeadAppointed(_) => Vec::new(),
+            Event::Formed(formed) => vec![take(&formed.name)],
+            Event::Renamed(renamed) => {
+                let give_back = Reservation::ReleaseAll { kind: "group_name" };
+                vec![give_back, take(&renamed.name)]
+            }
+            Event::HeadAppointed(_) | Event::Moved(_) => Vec::new(),
         }
     }
 }
@@ -190,5 +253,82 @@ mod tests {
         given::<SalesGroup>([formed(), appointed("s-10")])
             .when(appoint("s-20"))
             .then([appointed("s-20")]);
+    }
+
+    fn rename(name: &str) -> Command {
+        Command::Rename {
+            name: name.to_owned(),
+        }
+    }
+
+    fn renamed(name: &str) -> Event {
+        Event::Renamed(Renamed {
+            name: name.to_owned(),
+        })
+    }
+
+    #[test]
+    fn a_former_name_is_free() {
+        given::<SalesGroup>([])
+            .when(rename("Север"))
+            .then_rejected(Rejection::Unknown);
+        given::<SalesGroup>([formed()])
+            .when(rename("Группа А"))
+            .then_nothing();
+        given::<SalesGroup>([formed()])
+            .when(rename("Север"))
+            .then([renamed("Север")]);
+        given::<SalesGroup>([formed(), renamed("Север")])
+            .when(rename("Группа А"))
+            .then([renamed("Группа А")]);
+        assert_eq!(
+            SalesGroup::reservations(&renamed("Север")),
+            [
+                Reservation::ReleaseAll { kind: "group_name" },
+                Reservation::Take {
+                    kind: "group_name",
+                    name: "север".to_owned()
+                }
+            ]
+        );
+        let first = id_of("Группа А");
+        assert_ne!(id_after(first), first);
+    }
+
+    /// Of group А, below these, the nearest first.
+    fn below(above: &[&str]) -> Command {
+        let above: Vec<_> = above.iter().map(|name| id_of(name)).collect();
+        Command::Move {
+            id: id_of("Группа А"),
+            parent_id: above.first().copied(),
+            above,
+        }
+    }
+
+    fn moved(parent: Option<&str>) -> Event {
+        Event::Moved(Moved {
+            parent_id: parent.map(id_of),
+        })
+    }
+
+    #[test]
+    fn a_group_never_stands_below_itself() {
+        given::<SalesGroup>([])
+            .when(below(&["Продажи"]))
+            .then_rejected(Rejection::Unknown);
+        given::<SalesGroup>([formed()])
+            .when(below(&[]))
+            .then_nothing();
+        given::<SalesGroup>([formed()])
+            .when(below(&["Продажи", "Дирекция"]))
+            .then([moved(Some("Продажи"))]);
+        given::<SalesGroup>([formed(), moved(Some("Продажи"))])
+            .when(below(&[]))
+            .then([moved(None)]);
+        for circle in [&["Группа А"][..], &["Север", "Группа А"]] {
+            given::<SalesGroup>([formed()])
+                .when(below(circle))
+                .then_rejected(Rejection::Circle);
+        }
     }
 }

@@ -1,6 +1,8 @@
-//! A member of staff: comes, changes role and group, is away, leaves. Nobody is ever deleted.
+//! A member of staff: comes, changes role and group, is away, leaves, may come again. Nobody is ever
+//! deleted.
 
 mod absence;
+mod profile;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use es::{Aggregate, Kind, Personal, Reservation, Subject, Violation};
@@ -12,6 +14,7 @@ pub use absence::{
     Absence, AbsenceCancelled, MarkedAbsent, NewAbsence, Stage, SubstitutionEnded,
     SubstitutionStarted, faults as absence_faults,
 };
+pub use profile::{DetailsChanged, NewDetails, Profile};
 
 /// Marker of the aggregate.
 pub enum StaffMember {}
@@ -30,9 +33,15 @@ pub enum Event {
     /// Login and password of a member of staff were set.
     #[serde(rename = "staff.password_set")]
     PasswordSet(PasswordSet),
+    /// Name, extension or login of a member of staff became another.
+    #[serde(rename = "staff.details_changed")]
+    DetailsChanged(DetailsChanged),
     /// A member of staff left.
     #[serde(rename = "staff.dismissed")]
     Dismissed(Dismissed),
+    /// Somebody who had left works here again.
+    #[serde(rename = "staff.rehired")]
+    Rehired(Rehired),
     /// A member of staff will be away, and somebody else acts instead.
     #[serde(rename = "staff.marked_absent")]
     MarkedAbsent(MarkedAbsent),
@@ -88,19 +97,28 @@ pub struct Dismissed {
     pub reason: String,
 }
 
+/// Name, extension, login and password are those that the person had.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Rehired {
+    pub role: Role,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_id: Option<GroupId>,
+    pub hired_on: NaiveDate,
+}
+
 #[derive(Debug, Clone, Default, PartialEq)]
 pub enum State {
     #[default]
     Unknown,
     Working(Working),
-    Dismissed,
+    Dismissed(Profile),
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Working {
     pub role: Role,
     pub group_id: Option<GroupId>,
-    pub credentials: Option<PasswordSet>,
+    pub profile: Profile,
     /// In the order in which they were marked.
     pub absences: Vec<Absence>,
 }
@@ -111,6 +129,8 @@ pub enum Command {
     ChangeRole {
         role: Role,
         reason: String,
+        /// What a role that cannot own must not have left.
+        duties: Duties,
     },
     MoveToGroup {
         group_id: Option<GroupId>,
@@ -119,10 +139,15 @@ pub enum Command {
         id: StaffId,
         credentials: Credentials,
     },
+    ChangeDetails {
+        id: StaffId,
+        details: NewDetails,
+    },
     Dismiss {
         reason: String,
         duties: Duties,
     },
+    Rehire(Rehired),
     MarkAbsent {
         absence: NewAbsence,
         now: DateTime<Utc>,
@@ -192,6 +217,8 @@ pub enum Rejection {
     Exists,
     #[error("this member of staff works here no more")]
     Dismissed,
+    #[error("this member of staff works here")]
+    WorksHere,
     #[error(
         "this member of staff still has accounts: {}, open deals: {}, open tasks: {}, \
          and accounts to come: {}",
@@ -215,7 +242,7 @@ impl es::Rejection for Rejection {
             Self::Unknown | Self::AbsenceUnknown => Kind::NotFound,
             Self::Exists => Kind::AlreadyExists,
             Self::AbsenceInvalid(_) => Kind::Invalid,
-            Self::Dismissed | Self::HasDuties(_) | Self::AbsenceOverlaps => {
+            Self::Dismissed | Self::WorksHere | Self::HasDuties(_) | Self::AbsenceOverlaps => {
                 Kind::FailedPrecondition
             }
         }
@@ -226,6 +253,7 @@ impl es::Rejection for Rejection {
             Self::Unknown => "STAFF_UNKNOWN",
             Self::Exists => "STAFF_EXISTS",
             Self::Dismissed => "STAFF_DISMISSED",
+            Self::WorksHere => "STAFF_WORKS_HERE",
             Self::HasDuties(Duties { accounts: 1.., .. }) => "STAFF_OWNS_ACCOUNTS",
             Self::HasDuties(Duties {
                 open_deals: 1.., ..
@@ -252,6 +280,7 @@ impl es::Rejection for Rejection {
             Self::Unknown
             | Self::Exists
             | Self::Dismissed
+            | Self::WorksHere
             | Self::AbsenceInvalid(_)
             | Self::AbsenceOverlaps
             | Self::AbsenceUnknown => Vec::new(),
@@ -264,6 +293,7 @@ impl es::Rejection for Rejection {
             Self::Unknown
             | Self::Exists
             | Self::Dismissed
+            | Self::WorksHere
             | Self::HasDuties(_)
             | Self::AbsenceOverlaps
             | Self::AbsenceUnknown => Vec::new(),
@@ -274,6 +304,14 @@ impl es::Rejection for Rejection {
 /// Whose key a person's data is under.
 pub fn subject(id: StaffId) -> Subject {
     Subject::new("staff", id.0)
+}
+
+/// Operators enter and analysts read; the others own accounts and have tasks to do.
+pub fn can_own(role: Role) -> bool {
+    match role {
+        Role::Administrator | Role::Head | Role::Manager => true,
+        Role::Operator | Role::Analyst => false,
+    }
 }
 
 /// Two logins are the same when this is.
@@ -293,23 +331,41 @@ impl Aggregate for StaffMember {
         match (state, command) {
             (State::Unknown, Command::Hire(newcomer)) => Ok(vec![hired(newcomer)]),
             (State::Unknown, _) => Err(Rejection::Unknown),
-            (State::Working(_) | State::Dismissed, Command::Hire(_)) => Err(Rejection::Exists),
-            (State::Dismissed, Command::Dismiss { .. } | Command::TurnAbsences { .. }) => {
+            (State::Working(_) | State::Dismissed(_), Command::Hire(_)) => Err(Rejection::Exists),
+            (State::Dismissed(_), Command::Dismiss { .. } | Command::TurnAbsences { .. }) => {
                 Ok(Vec::new())
             }
-            (State::Dismissed, _) => Err(Rejection::Dismissed),
-            (State::Working(now), Command::ChangeRole { role, reason }) => Ok(unless(
-                now.role == role,
-                Event::RoleChanged(RoleChanged { role, reason }),
-            )),
+            (State::Dismissed(_), Command::Rehire(rehired)) => Ok(vec![Event::Rehired(rehired)]),
+            (State::Dismissed(_), _) => Err(Rejection::Dismissed),
+            (State::Working(_), Command::Rehire(_)) => Err(Rejection::WorksHere),
+            (State::Working(now), Command::ChangeRole { role, .. }) if now.role == role => {
+                Ok(Vec::new())
+            }
+            (
+                State::Working(_),
+                Command::ChangeRole {
+                    role,
+                    reason,
+                    duties,
+                },
+            ) => {
+                if can_own(role) || duties == Duties::default() {
+                    Ok(vec![Event::RoleChanged(RoleChanged { role, reason })])
+                } else {
+                    Err(Rejection::HasDuties(duties))
+                }
+            }
             (State::Working(now), Command::MoveToGroup { group_id }) => Ok(unless(
                 now.group_id == group_id,
                 Event::MovedToGroup(MovedToGroup { group_id }),
             )),
             (State::Working(now), Command::SetPassword { id, credentials }) => {
                 let set = personal(id, credentials);
-                let same = now.credentials.as_ref() == Some(&set);
-                Ok(unless(same, Event::PasswordSet(set)))
+                Ok(unless(now.profile.has(&set), Event::PasswordSet(set)))
+            }
+            (State::Working(now), Command::ChangeDetails { id, details }) => {
+                let differing = now.profile.differing(id, details);
+                Ok(differing.map(Event::DetailsChanged).into_iter().collect())
             }
             (State::Working(_), Command::Dismiss { reason, duties }) => {
                 if duties == Duties::default() {
@@ -341,12 +397,7 @@ impl Aggregate for StaffMember {
             (_, Event::Hired(hired)) => State::Working(Working {
                 role: hired.role,
                 group_id: hired.group_id,
-                credentials: hired.login.clone().zip(hired.password_hash.clone()).map(
-                    |(login, password_hash)| PasswordSet {
-                        login,
-                        password_hash,
-                    },
-                ),
+                profile: Profile::of(hired),
                 absences: Vec::new(),
             }),
             (State::Working(now), Event::RoleChanged(changed)) => State::Working(Working {
@@ -358,10 +409,20 @@ impl Aggregate for StaffMember {
                 ..now
             }),
             (State::Working(now), Event::PasswordSet(set)) => State::Working(Working {
-                credentials: Some(set.clone()),
+                profile: now.profile.with(set),
                 ..now
             }),
-            (State::Working(_), Event::Dismissed(_)) => State::Dismissed,
+            (State::Working(now), Event::DetailsChanged(changed)) => State::Working(Working {
+                profile: now.profile.changed_by(changed),
+                ..now
+            }),
+            (State::Working(now), Event::Dismissed(_)) => State::Dismissed(now.profile),
+            (State::Dismissed(profile), Event::Rehired(rehired)) => State::Working(Working {
+                role: rehired.role,
+                group_id: rehired.group_id,
+                profile,
+                absences: Vec::new(),
+            }),
             (State::Working(now), Event::MarkedAbsent(event)) => State::Working(Working {
                 absences: absence::marked(now.absences, event),
                 ..now
@@ -375,11 +436,13 @@ impl Aggregate for StaffMember {
             (State::Working(now), Event::AbsenceCancelled(event)) => {
                 now.with_absence(event.absence_id, Stage::Over)
             }
-            (
-                state @ (State::Unknown | State::Dismissed),
+            (state @ (State::Unknown | State::Working(_)), Event::Rehired(_))
+            | (
+                state @ (State::Unknown | State::Dismissed(_)),
                 Event::RoleChanged(_)
                 | Event::MovedToGroup(_)
                 | Event::PasswordSet(_)
+                | Event::DetailsChanged(_)
                 | Event::Dismissed(_)
                 | Event::MarkedAbsent(_)
                 | Event::SubstitutionStarted(_)
@@ -397,33 +460,41 @@ impl Aggregate for StaffMember {
             | Event::RoleChanged(_)
             | Event::MovedToGroup(_)
             | Event::PasswordSet(_)
+            | Event::DetailsChanged(_)
             | Event::Dismissed(_)
+            | Event::Rehired(_)
             | Event::MarkedAbsent(_)
             | Event::AbsenceCancelled(_) => None,
         }
     }
 
-    /// A login once given stays with the person for ever: old records that name it stay true.
+    /// One login each. Who has left keeps it, for whoever comes again; another one frees it.
     fn reservations(event: &Event) -> Vec<Reservation> {
-        let login = match event {
-            Event::Hired(hired) => hired.login.as_ref(),
-            Event::PasswordSet(set) => Some(&set.login),
+        let (first, login) = match event {
+            Event::Hired(hired) => (true, hired.login.as_ref()),
+            Event::PasswordSet(set) => (false, Some(&set.login)),
+            Event::DetailsChanged(changed) => (false, changed.login.as_ref()),
             Event::RoleChanged(_)
             | Event::MovedToGroup(_)
             | Event::Dismissed(_)
+            | Event::Rehired(_)
             | Event::MarkedAbsent(_)
             | Event::SubstitutionStarted(_)
             | Event::SubstitutionEnded(_)
-            | Event::AbsenceCancelled(_) => None,
+            | Event::AbsenceCancelled(_) => (true, None),
         };
-        login
-            .and_then(Personal::get)
-            .map(|login| Reservation::Take {
-                kind: "login",
-                name: login_key(login),
-            })
-            .into_iter()
-            .collect()
+        let Some(login) = login.and_then(Personal::get) else {
+            return Vec::new();
+        };
+        let take = Reservation::Take {
+            kind: "login",
+            name: login_key(login),
+        };
+        if first {
+            vec![take]
+        } else {
+            vec![Reservation::ReleaseAll { kind: "login" }, take]
+        }
     }
 }
 

@@ -1,15 +1,14 @@
 //! Who may own accounts, and whom somebody may give them to.
 
-use accounts_domain::account::Owner;
+use accounts_domain::{account::Owner, staff};
 use chrono::{DateTime, Utc};
 use kit::{AppError, Ctx, Service, Snapshot, StaffEntry, Violations};
-use vocabulary::{Role, StaffId};
+use vocabulary::StaffId;
 
 pub(crate) const NOT_AN_OWNER: &str = "must be an active administrator, head or manager";
 
-/// Operators enter and analysts read; the others sell.
 pub(crate) fn can_own(entry: &StaffEntry) -> bool {
-    !entry.dismissed && matches!(entry.role, Role::Administrator | Role::Head | Role::Manager)
+    !entry.dismissed && staff::can_own(entry.role)
 }
 
 /// A member of staff who can own accounts from now on.

@@ -1,19 +1,22 @@
 //! Staff and groups.
 
 pub(crate) mod absences;
+pub(crate) mod groups;
 
 use accounts_domain::{
     group::{self, SalesGroup},
-    staff::{self as domain, Credentials, Duties, Newcomer, StaffMember},
+    staff::{self as domain, Credentials, Duties, NewDetails, Newcomer, Rehired, StaffMember},
 };
 use api::accounts::{
     AppointGroupHeadRequest, AppointGroupHeadResponse, ChangeRoleRequest, ChangeRoleResponse,
-    DismissStaffRequest, DismissStaffResponse, EndAbsenceRequest, EndAbsenceResponse,
-    FormGroupRequest, FormGroupResponse, HireStaffRequest, HireStaffResponse, ImportStaffRequest,
+    ChangeStaffDetailsRequest, ChangeStaffDetailsResponse, DismissStaffRequest,
+    DismissStaffResponse, EndAbsenceRequest, EndAbsenceResponse, FormGroupRequest,
+    FormGroupResponse, HireStaffRequest, HireStaffResponse, ImportStaffRequest,
     ImportStaffResponse, ListAbsencesRequest, ListAbsencesResponse, ListGroupsRequest,
     ListGroupsResponse, ListStaffRequest, ListStaffResponse, MarkAbsentRequest, MarkAbsentResponse,
-    MoveToGroupRequest, MoveToGroupResponse, SetPasswordRequest, SetPasswordResponse,
-    staff_service_server::StaffService,
+    MoveGroupRequest, MoveGroupResponse, MoveToGroupRequest, MoveToGroupResponse,
+    RehireStaffRequest, RehireStaffResponse, RenameGroupRequest, RenameGroupResponse,
+    SetPasswordRequest, SetPasswordResponse, staff_service_server::StaffService,
 };
 use kit::{AppError, Ctx, Service, Violations, passwords};
 use tonic::{Request, Response, Status};
@@ -39,27 +42,6 @@ impl Staff {
         Self {
             service: service.clone(),
         }
-    }
-
-    /// Asks the log itself, because the group may have been formed a moment ago.
-    async fn check_group(
-        &self,
-        v: &mut Violations,
-        field: &str,
-        id: Option<GroupId>,
-    ) -> Result<(), AppError> {
-        let Some(id) = id else { return Ok(()) };
-        if !self
-            .service
-            .log
-            .load::<SalesGroup>(id.0)
-            .await?
-            .state
-            .formed
-        {
-            v.add(field, "is not a group");
-        }
-        Ok(())
     }
 
     async fn duties(&self, id: StaffId) -> Result<Duties, AppError> {
@@ -102,7 +84,7 @@ pub(crate) async fn make_head(
 ) -> Result<Option<i64>, AppError> {
     let role = match service.log.load::<StaffMember>(id.0).await?.state {
         domain::State::Working(working) => working.role,
-        domain::State::Unknown | domain::State::Dismissed => return Ok(None),
+        domain::State::Unknown | domain::State::Dismissed(_) => return Ok(None),
     };
     if matches!(role, Role::Head | Role::Administrator) {
         return Ok(None);
@@ -110,6 +92,7 @@ pub(crate) async fn make_head(
     let command = domain::Command::ChangeRole {
         role: Role::Head,
         reason: "appointed head of a group".to_owned(),
+        duties: Duties::default(),
     };
     let context = ctx.command().derive("role of a head");
     let outcome = service.log.execute::<StaffMember>(&context, id.0, command);
@@ -161,7 +144,7 @@ impl StaffService for Staff {
         let name = v.required_line("name", &req.name, MAX_NAME);
         let role = wire::role(&mut v, "role", req.role);
         let group_id = v.optional_id("group_id", &req.group_id);
-        self.check_group(&mut v, "group_id", group_id).await?;
+        groups::check(&self.service, &mut v, "group_id", group_id).await?;
         let extension = v.line("extension", &req.extension, MAX_EXTENSION);
         let hired_on = wire::date(&mut v, "hired_on", &req.hired_on, &ctx);
         let login = credentials(&mut v, &req.login, &req.password);
@@ -204,7 +187,18 @@ impl StaffService for Staff {
         somebody_else(&mut v, &ctx, id);
         let reason = v.required("reason", &req.reason, MAX_TEXT);
         let (id, role) = checked(v, id.zip(role))?;
-        let command = domain::Command::ChangeRole { role, reason };
+        let views = &self.service.views;
+        views.reached(&req.min_positions, ctx.remaining()).await?;
+        let duties = if domain::can_own(role) {
+            Duties::default()
+        } else {
+            self.duties(id).await?
+        };
+        let command = domain::Command::ChangeRole {
+            role,
+            reason,
+            duties,
+        };
         let recorded = self.execute(&ctx, id, command).await?;
         Ok(Response::new(ChangeRoleResponse {
             recorded: Some(recorded),
@@ -219,7 +213,7 @@ impl StaffService for Staff {
         let mut v = Violations::new();
         let id = v.id("staff_id", &req.staff_id);
         let group_id = v.optional_id("group_id", &req.group_id);
-        self.check_group(&mut v, "group_id", group_id).await?;
+        groups::check(&self.service, &mut v, "group_id", group_id).await?;
         let id = checked(v, id)?;
         let command = domain::Command::MoveToGroup { group_id };
         let recorded = self.execute(&ctx, id, command).await?;
@@ -249,6 +243,32 @@ impl StaffService for Staff {
         }))
     }
 
+    async fn change_staff_details(
+        &self,
+        request: Request<ChangeStaffDetailsRequest>,
+    ) -> Result<Response<ChangeStaffDetailsResponse>, Status> {
+        let (ctx, req) = self.service.command(request).await?;
+        let mut v = Violations::new();
+        let id = v.id("staff_id", &req.staff_id);
+        let name = req.name.as_deref();
+        let name = name.map(|text| v.required_line("name", text, MAX_NAME));
+        let extension = req.extension.as_deref();
+        let extension = extension.map(|text| v.line("extension", text, MAX_EXTENSION));
+        let login = req.login.as_deref();
+        let login = login.map(|text| v.required_line("login", text, MAX_LOGIN));
+        let id = checked(v, id)?;
+        let details = NewDetails {
+            name,
+            extension,
+            login,
+        };
+        let command = domain::Command::ChangeDetails { id, details };
+        let recorded = self.execute(&ctx, id, command).await?;
+        Ok(Response::new(ChangeStaffDetailsResponse {
+            recorded: Some(recorded),
+        }))
+    }
+
     async fn dismiss_staff(
         &self,
         request: Request<DismissStaffRequest>,
@@ -269,28 +289,55 @@ impl StaffService for Staff {
         }))
     }
 
+    async fn rehire_staff(
+        &self,
+        request: Request<RehireStaffRequest>,
+    ) -> Result<Response<RehireStaffResponse>, Status> {
+        let (ctx, req) = self.service.command(request).await?;
+        let mut v = Violations::new();
+        let id: Option<StaffId> = v.id("staff_id", &req.staff_id);
+        let role = wire::role(&mut v, "role", req.role);
+        let group_id = v.optional_id("group_id", &req.group_id);
+        groups::check(&self.service, &mut v, "group_id", group_id).await?;
+        let hired_on = wire::date(&mut v, "hired_on", &req.hired_on, &ctx);
+        let (id, role) = checked(v, id.zip(role))?;
+        let command = domain::Command::Rehire(Rehired {
+            role,
+            group_id,
+            hired_on,
+        });
+        let recorded = self.execute(&ctx, id, command).await?;
+        Ok(Response::new(RehireStaffResponse {
+            recorded: Some(recorded),
+        }))
+    }
+
     async fn form_group(
         &self,
         request: Request<FormGroupRequest>,
     ) -> Result<Response<FormGroupResponse>, Status> {
         let (ctx, req) = self.service.command(request).await?;
-        let mut v = Violations::new();
-        let name = v.required_line("name", &req.name, MAX_NAME);
-        let parent_id = v.optional_id("parent_id", &req.parent_id);
-        self.check_group(&mut v, "parent_id", parent_id).await?;
-        v.finish()?;
-        let id = group::id_of(&name);
-        let command = group::Command::Form { name, parent_id };
-        let context = ctx.command();
-        let outcome = self
-            .service
-            .log
-            .execute::<SalesGroup>(&context, id.0, command);
-        let outcome = outcome.await.map_err(AppError::from)?;
-        Ok(Response::new(FormGroupResponse {
-            group_id: id.to_string(),
-            recorded: Some(self.service.recorded(&outcome)),
-        }))
+        Ok(Response::new(groups::form(&self.service, &ctx, req).await?))
+    }
+
+    async fn rename_group(
+        &self,
+        request: Request<RenameGroupRequest>,
+    ) -> Result<Response<RenameGroupResponse>, Status> {
+        let (ctx, req) = self.service.command(request).await?;
+        Ok(Response::new(
+            groups::rename(&self.service, &ctx, req).await?,
+        ))
+    }
+
+    async fn move_group(
+        &self,
+        request: Request<MoveGroupRequest>,
+    ) -> Result<Response<MoveGroupResponse>, Status> {
+        let (ctx, req) = self.service.command(request).await?;
+        Ok(Response::new(
+            groups::move_below(&self.service, &ctx, req).await?,
+        ))
     }
 
     async fn appoint_group_head(

@@ -52,12 +52,48 @@ fn nobody_changes_who_was_never_hired() {
         .then_rejected(Rejection::Unknown);
 }
 
-#[test]
-fn the_same_role_and_group_are_nothing_new() {
-    let change = |role| Command::ChangeRole {
+fn change_role(role: Role, duties: Duties) -> Command {
+    Command::ChangeRole {
         role,
         reason: "повышение".to_owned(),
+        duties,
+    }
+}
+
+#[test]
+fn who_owns_something_stays_somebody_who_can_own() {
+    let duties = Duties {
+        accounts: 120,
+        open_tasks: 47,
+        ..Duties::default()
     };
+    for role in [Role::Operator, Role::Analyst] {
+        given::<StaffMember>([hired(petrov())])
+            .when(change_role(role, duties))
+            .then_rejected(Rejection::HasDuties(duties));
+        let changed = Event::RoleChanged(RoleChanged {
+            role,
+            reason: "повышение".to_owned(),
+        });
+        given::<StaffMember>([hired(petrov())])
+            .when(change_role(role, Duties::default()))
+            .then([changed.clone()]);
+        // Already so, whatever is left from former days.
+        given::<StaffMember>([hired(petrov()), changed])
+            .when(change_role(role, duties))
+            .then_nothing();
+    }
+    given::<StaffMember>([hired(petrov())])
+        .when(change_role(Role::Head, duties))
+        .then([Event::RoleChanged(RoleChanged {
+            role: Role::Head,
+            reason: "повышение".to_owned(),
+        })]);
+}
+
+#[test]
+fn the_same_role_and_group_are_nothing_new() {
+    let change = |role| change_role(role, Duties::default());
     given::<StaffMember>([hired(petrov())])
         .when(change(Role::Manager))
         .then_nothing();
@@ -121,6 +157,8 @@ fn who_left_stays_as_he_was() {
         .then_rejected(Rejection::Dismissed);
 }
 
+const FORMER_LOGIN: Reservation = Reservation::ReleaseAll { kind: "login" };
+
 #[test]
 fn a_login_is_taken_in_any_case() {
     let id = petrov().id;
@@ -138,7 +176,7 @@ fn a_login_is_taken_in_any_case() {
     };
     assert_eq!(
         events.map(|events| StaffMember::reservations(&events[0])),
-        Ok(vec![taken.clone()])
+        Ok(vec![FORMER_LOGIN, taken.clone()])
     );
     assert_eq!(StaffMember::reservations(&hired(petrov())), [taken]);
     given::<StaffMember>([hired(petrov())])
@@ -167,6 +205,128 @@ fn an_erased_person_still_has_a_state() {
     });
     assert_eq!(StaffMember::reservations(&erased), []);
     given::<StaffMember>([erased])
+        .when(dismiss(Duties::default()))
+        .then([dismissed()]);
+}
+
+fn change(details: NewDetails) -> Command {
+    Command::ChangeDetails {
+        id: petrov().id,
+        details,
+    }
+}
+
+fn known(text: &str) -> Personal<String> {
+    Personal::new(subject(petrov().id), text.to_owned())
+}
+
+#[test]
+fn only_what_is_given_and_new_changes() {
+    let married = NewDetails {
+        name: Some("Сидоров Алексей Игоревич".to_owned()),
+        ..NewDetails::default()
+    };
+    let renamed = Event::DetailsChanged(DetailsChanged {
+        name: Some(known("Сидоров Алексей Игоревич")),
+        ..DetailsChanged::default()
+    });
+    given::<StaffMember>([hired(petrov())])
+        .when(change(married))
+        .then([renamed.clone()]);
+    let same = NewDetails {
+        name: Some("Сидоров Алексей Игоревич".to_owned()),
+        extension: Some("111".to_owned()),
+        login: Some("petrov".to_owned()),
+    };
+    given::<StaffMember>([hired(petrov()), renamed.clone()])
+        .when(change(same.clone()))
+        .then_nothing();
+    given::<StaffMember>([hired(petrov())])
+        .when(change(NewDetails {
+            extension: Some(String::new()),
+            ..same
+        }))
+        .then([Event::DetailsChanged(DetailsChanged {
+            name: Some(known("Сидоров Алексей Игоревич")),
+            extension: Some(String::new()),
+            ..DetailsChanged::default()
+        })]);
+    given::<StaffMember>([])
+        .when(change(NewDetails::default()))
+        .then_rejected(Rejection::Unknown);
+    given::<StaffMember>([hired(petrov()), dismissed()])
+        .when(change(NewDetails::default()))
+        .then_rejected(Rejection::Dismissed);
+    assert_eq!(StaffMember::reservations(&renamed), []);
+}
+
+#[test]
+fn another_login_frees_the_former_one() {
+    let login = NewDetails {
+        login: Some("Sidorov".to_owned()),
+        ..NewDetails::default()
+    };
+    let changed = Event::DetailsChanged(DetailsChanged {
+        login: Some(known("Sidorov")),
+        ..DetailsChanged::default()
+    });
+    let taken = Reservation::Take {
+        kind: "login",
+        name: "sidorov".to_owned(),
+    };
+    assert_eq!(StaffMember::reservations(&changed), [FORMER_LOGIN, taken]);
+    given::<StaffMember>([hired(petrov())])
+        .when(change(login))
+        .then([changed.clone()]);
+
+    // The password stays, under the new login.
+    let set = |login: &str| Command::SetPassword {
+        id: petrov().id,
+        credentials: Credentials {
+            login: login.to_owned(),
+            password_hash: "$argon2id$…".to_owned(),
+        },
+    };
+    let password_set = Event::PasswordSet(PasswordSet {
+        login: known("petrov"),
+        password_hash: known("$argon2id$…"),
+    });
+    given::<StaffMember>([hired(petrov()), password_set, changed])
+        .when(set("Sidorov"))
+        .then_nothing();
+}
+
+#[test]
+fn who_left_may_come_again() {
+    let back = Rehired {
+        role: Role::Operator,
+        group_id: None,
+        hired_on: NaiveDate::from_ymd_opt(2026, 3, 2).unwrap(),
+    };
+    let rehired = Event::Rehired(back.clone());
+    let rehire = || Command::Rehire(back.clone());
+    given::<StaffMember>([])
+        .when(rehire())
+        .then_rejected(Rejection::Unknown);
+    given::<StaffMember>([hired(petrov())])
+        .when(rehire())
+        .then_rejected(Rejection::WorksHere);
+    given::<StaffMember>([hired(petrov()), dismissed()])
+        .when(rehire())
+        .then([rehired.clone()]);
+
+    let history = [hired(petrov()), dismissed(), rehired];
+    given::<StaffMember>(history.clone())
+        .when(change(NewDetails {
+            name: Some(petrov().name),
+            extension: petrov().extension,
+            login: petrov().login,
+        }))
+        .then_nothing();
+    given::<StaffMember>(history.clone())
+        .when(change_role(Role::Operator, Duties::default()))
+        .then_nothing();
+    given::<StaffMember>(history)
         .when(dismiss(Duties::default()))
         .then([dismissed()]);
 }

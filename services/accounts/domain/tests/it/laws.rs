@@ -1,6 +1,8 @@
 //! Whatever people do, in whatever order: no decision panics, none is made twice, every event
 //! survives storage and every history folds.
 
+use std::collections::BTreeMap;
+
 use accounts_domain::{
     account::{self, Account, Order, Owner, Points, Registration},
     card::{
@@ -14,7 +16,7 @@ use accounts_domain::{
     policy::{self, Policy},
     precision::Precision,
     prospect_list::{self, Callers, Changed, Created, Criteria, ProspectList},
-    staff::{self, Credentials, NewAbsence, Newcomer, StaffMember, Stage},
+    staff::{self, Credentials, NewAbsence, NewDetails, Newcomer, StaffMember, Stage},
     transfer::{self, Kept, Part, Started, Transfer},
 };
 use chrono::{DateTime, NaiveDate, Utc};
@@ -115,6 +117,33 @@ proptest! {
                     prop_assert!(one.until <= other.from || other.until <= one.from);
                 }
             }
+        }
+    }
+
+    /// However groups are moved, one after the other: each of them has a top.
+    #[test]
+    fn groups_make_no_circle(moves in vec((0..5_usize, option::of(0..5_usize)), 0..40)) {
+        let ids = ["a", "b", "c", "d", "e"].map(GroupId::of_external);
+        let formed = group::Formed { name: String::new(), parent_id: None };
+        let mut groups: BTreeMap<_, _> = ids
+            .map(|id| (id, vec![group::Event::Formed(formed.clone())]))
+            .into();
+        let upwards = |groups: &BTreeMap<_, Vec<_>>, from: Option<GroupId>| {
+            let above = |id: &GroupId| SalesGroup::fold(&groups[id]).parent_id;
+            std::iter::successors(from, above).take(ids.len() + 1).collect::<Vec<_>>()
+        };
+        for (group, parent) in moves {
+            let (id, parent_id) = (ids[group], parent.map(|parent| ids[parent]));
+            let above = upwards(&groups, parent_id);
+            let history = &groups[&id];
+            let command = group::Command::Move { id, parent_id, above };
+            let events = SalesGroup::decide(&SalesGroup::fold(history), command);
+            if let Some(history) = groups.get_mut(&id) {
+                history.extend(events.unwrap_or_default());
+            }
+        }
+        for id in ids {
+            prop_assert!(upwards(&groups, Some(id)).len() <= ids.len());
         }
     }
 
@@ -226,7 +255,34 @@ fn staff_command() -> impl Strategy<Value = staff::Command> {
     );
     prop_oneof![
         hire,
-        (role(), text()).prop_map(|(role, reason)| staff::Command::ChangeRole { role, reason }),
+        (role(), text(), 0..2_u64).prop_map(|(role, reason, open_deals)| {
+            staff::Command::ChangeRole {
+                role,
+                reason,
+                duties: staff::Duties {
+                    open_deals,
+                    ..staff::Duties::default()
+                },
+            }
+        }),
+        (option::of(text()), option::of(text()), option::of(text())).prop_map(
+            |(name, extension, login)| staff::Command::ChangeDetails {
+                id: StaffId::of_external("s-11"),
+                details: NewDetails {
+                    name,
+                    extension,
+                    login
+                },
+            }
+        ),
+        (role(), option::of(group_id())).prop_map(|(role, group_id)| {
+            let hired_on = NaiveDate::default();
+            staff::Command::Rehire(staff::Rehired {
+                role,
+                group_id,
+                hired_on,
+            })
+        }),
         option::of(group_id()).prop_map(|group_id| staff::Command::MoveToGroup { group_id }),
         (text(), text()).prop_map(|(login, password_hash)| staff::Command::SetPassword {
             id: StaffId::of_external("s-11"),
@@ -290,6 +346,15 @@ fn group_command() -> impl Strategy<Value = group::Command> {
         (text(), option::of(group_id()))
             .prop_map(|(name, parent_id)| group::Command::Form { name, parent_id }),
         staff_id().prop_map(|head_id| group::Command::AppointHead { head_id }),
+        text().prop_map(|name| group::Command::Rename { name }),
+        (group_id(), vec(group_id(), 0..3)).prop_map(|(id, above)| {
+            let parent_id = above.first().copied();
+            group::Command::Move {
+                id,
+                parent_id,
+                above,
+            }
+        }),
     ]
 }
 

@@ -13,7 +13,7 @@ use vocabulary::{GroupId, Role, StaffId};
 
 use super::{Fate, check_size, refusal};
 use crate::{
-    staff::{MAX_EXTENSION, MAX_LOGIN, make_head},
+    staff::{MAX_EXTENSION, MAX_LOGIN, groups, make_head},
     views::people,
     wire::{self, MAX_ID, MAX_NAME, caught_up},
 };
@@ -33,7 +33,11 @@ pub(crate) async fn run(
     check_size(req.rows.len())?;
     caught_up(service).await?;
     let directory = service.directory.snapshot();
-    let mut rows: Vec<_> = req.rows.iter().map(|row| read(ctx, row)).collect();
+    let mut rows: Vec<_> = req
+        .rows
+        .iter()
+        .map(|row| read(ctx, &directory, row))
+        .collect();
     check_logins(service, &directory, &mut rows).await?;
     check_heads(&directory, &mut rows);
 
@@ -63,7 +67,7 @@ pub(crate) async fn run(
     })
 }
 
-fn read(ctx: &Ctx, row: &StaffRow) -> Result<Row, Fate> {
+fn read(ctx: &Ctx, directory: &Snapshot, row: &StaffRow) -> Result<Row, Fate> {
     let mut v = Violations::new();
     let external_id = v.required_line("external_id", &row.external_id, MAX_ID);
     let name = v.required_line("name", &row.name, MAX_NAME);
@@ -76,7 +80,7 @@ fn read(ctx: &Ctx, row: &StaffRow) -> Result<Row, Fate> {
     let login = filled(v.line("login", &row.login, MAX_LOGIN));
     let extension = filled(v.line("extension", &row.extension, MAX_EXTENSION));
     let hired_on = wire::date(&mut v, "hired_on", &row.hired_on, ctx);
-    let group = group.map(|name| (group::id_of(&name), name));
+    let group = group.map(|name| (groups::named(directory, &name), name));
     let row = role.map(|role| Row {
         newcomer: Newcomer {
             id: StaffId::of_external(&external_id),
@@ -175,18 +179,20 @@ async fn record(
     let mut heads = BTreeMap::new();
     for (index, row) in rows.into_iter().enumerate() {
         let Ok(row) = row else { continue };
+        let comes = matches!(fates.get(index), Some(Fate::Created(_)));
         if let Some((id, name)) = row.group {
-            if directory.group(id).is_none() && formed.insert(id) {
+            let known = directory.group(id);
+            // One that a repeated row names and nobody knows was renamed since.
+            if known.is_none() && comes && formed.insert(id) {
                 form(service, ctx, id, name).await?;
             }
-            let led = directory
-                .group(id)
-                .is_some_and(|group| group.head_id.is_some());
-            if let Some(head) = row.head.filter(|_| !led) {
+            let led = known.is_some_and(|group| group.head_id.is_some());
+            let there = known.is_some() || formed.contains(&id);
+            if let Some(head) = row.head.filter(|_| there && !led) {
                 heads.entry(id).or_insert(head);
             }
         }
-        if matches!(fates.get(index), Some(Fate::Created(_))) {
+        if comes {
             let id = row.newcomer.id.0;
             hires.push((index, (ctx.command(), id, Command::Hire(row.newcomer))));
         }

@@ -2,7 +2,7 @@
 
 use accounts_domain::{
     group::{self, SalesGroup},
-    staff::{self, Hired, PasswordSet, StaffMember, login_key},
+    staff::{self, DetailsChanged, Hired, PasswordSet, StaffMember, login_key},
 };
 use chrono::NaiveDate;
 use es::{Aggregate, Personal, Recorded};
@@ -121,6 +121,7 @@ async fn staff_in_tx(
                 .execute(tx)
                 .await?;
         }
+        staff::Event::DetailsChanged(changed) => details_in_tx(tx, id, changed).await?,
         // Who is away is in the directory that every service has.
         staff::Event::MarkedAbsent(_)
         | staff::Event::SubstitutionStarted(_)
@@ -131,6 +132,18 @@ async fn staff_in_tx(
                 .bind(id)
                 .execute(tx)
                 .await?;
+        }
+        staff::Event::Rehired(rehired) => {
+            sqlx::query(
+                "update staff set role = $2, group_id = $3, hired_on = $4, dismissed = false
+                 where staff_id = $1",
+            )
+            .bind(id)
+            .bind(rehired.role.as_str())
+            .bind(rehired.group_id.map(|group| group.0))
+            .bind(rehired.hired_on)
+            .execute(tx)
+            .await?;
         }
     }
     Ok(())
@@ -162,6 +175,26 @@ async fn hired_in_tx(tx: &mut PgConnection, id: Uuid, hired: Hired) -> Result<()
     Ok(())
 }
 
+async fn details_in_tx(
+    tx: &mut PgConnection,
+    id: Uuid,
+    changed: DetailsChanged,
+) -> Result<(), sqlx::Error> {
+    let login = changed.login.as_ref().and_then(Personal::get);
+    sqlx::query(
+        "update staff set name = coalesce($2, name), login_key = coalesce($4, login_key),
+         extension = case when $3 is null then extension else nullif($3, '') end
+         where staff_id = $1",
+    )
+    .bind(id)
+    .bind(changed.name.and_then(Personal::into_inner))
+    .bind(changed.extension)
+    .bind(login.map(|login| login_key(login)))
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
 async fn group_in_tx(
     tx: &mut PgConnection,
     id: Uuid,
@@ -180,6 +213,20 @@ async fn group_in_tx(
             sqlx::query("update groups set head_id = $2 where group_id = $1")
                 .bind(id)
                 .bind(appointed.head_id.0)
+                .execute(tx)
+                .await?;
+        }
+        group::Event::Renamed(renamed) => {
+            sqlx::query("update groups set name = $2 where group_id = $1")
+                .bind(id)
+                .bind(renamed.name)
+                .execute(tx)
+                .await?;
+        }
+        group::Event::Moved(moved) => {
+            sqlx::query("update groups set parent_id = $2 where group_id = $1")
+                .bind(id)
+                .bind(moved.parent_id.map(|parent| parent.0))
                 .execute(tx)
                 .await?;
         }

@@ -181,6 +181,17 @@ impl Office {
         self.staff("admin").list_groups(request).await.unwrap();
     }
 
+    /// Until the views have everything that is recorded now.
+    pub(crate) async fn up_to_date(&self) {
+        let log = self.node.logs().remove("accounts").unwrap();
+        let position = log.refresh_head().await.unwrap();
+        self.settle(Some(Position {
+            service: "accounts".to_owned(),
+            position,
+        }))
+        .await;
+    }
+
     /// How many events of a type were recorded.
     pub(crate) async fn events(&self, event_type: &str) -> i64 {
         sqlx::query_scalar("select count(*) from log.events where type = $1")
