@@ -28,6 +28,7 @@ use tests::{
     client::SERVICES,
     documents::upload,
     eventually,
+    office::kontakty,
 };
 
 const ACCOUNTS: &str = "external_id,name,phone,city,owner,registered_at
@@ -88,7 +89,17 @@ async fn five_processes_answer_as_one() -> anyhow::Result<()> {
 
 /// `kontakty clock` moves every process, each of which has a clock of its own.
 async fn clocks_move_together(office: &Background) -> anyhow::Result<()> {
-    office.office.command("s-02", &["clock", "advance", "1h"])?;
+    let clock = |args: &[&str]| -> anyhow::Result<String> {
+        let (servers, data) = (office.office.servers(), office.office.data());
+        let data = data.to_string_lossy();
+        let connection = [
+            "clock", "--server", &servers, "--as", "s-02", "--data", &data,
+        ];
+        let output = kontakty(&[&connection, args].concat())?;
+        ensure!(output.status.success(), "{output:?}");
+        Ok(String::from_utf8(output.stdout)?)
+    };
+    clock(&["advance", "1h"])?;
     let mut times = Vec::new();
     for service in SERVICES {
         let mut clock = office.admin.clock(service);
@@ -100,7 +111,7 @@ async fn clocks_move_together(office: &Background) -> anyhow::Result<()> {
         times.iter().all(|time| time.seconds == now.timestamp()),
         "{times:?}"
     );
-    let shown = office.office.command("s-02", &["clock", "show"])?;
+    let shown = clock(&["show"])?;
     let all = SERVICES.iter().all(|service| shown.contains(service));
     ensure!(
         all && shown

@@ -213,21 +213,25 @@ impl Office {
 
     /// As [`Self::command`], whatever comes of it.
     pub fn try_command(&self, staff: &str, args: &[&str]) -> anyhow::Result<Output> {
-        let servers: Vec<_> = match &self.apart {
-            Some(apart) => apart
-                .addresses()
-                .into_iter()
-                .map(|(service, address)| format!("{service}=http://{address}"))
-                .collect(),
-            None => vec![format!("http://{}", self.grpc)],
-        };
         Command::new(binary())
             .args(args)
-            .args(["--server", &servers.join(","), "--as", staff, "--data"])
+            .args(["--server", &self.servers(), "--as", staff, "--data"])
             .arg(self.data())
             .stdin(Stdio::null())
             .output()
             .context("kontakty cannot be started")
+    }
+
+    /// As `--server` takes them.
+    pub fn servers(&self) -> String {
+        let Some(apart) = &self.apart else {
+            return format!("http://{}", self.grpc);
+        };
+        let servers = apart.addresses().into_iter();
+        let servers: Vec<_> = servers
+            .map(|(service, address)| format!("{service}=http://{address}"))
+            .collect();
+        servers.join(",")
     }
 
     pub fn token(&self, staff: &str) -> anyhow::Result<String> {

@@ -423,6 +423,11 @@ pub(super) const TABLE: &[(&str, &str, &str)] = &[
         "You may not hand over companies of this member of staff or to them.",
     ),
     (
+        "DUPLICATE",
+        "Компания с таким телефоном или адресом уже есть. Проверьте, не она ли это.",
+        "A company with such a phone or address is there already. See whether it is this one.",
+    ),
+    (
         "PHONE_CLAIMED",
         "По этому телефону сейчас звонит другой сотрудник: он есть и в другой карточке.",
         "Somebody else calls this phone at the moment: it is on another card, too.",
@@ -431,6 +436,11 @@ pub(super) const TABLE: &[(&str, &str, &str)] = &[
         "PHONE_OWNED",
         "Этот телефон есть в карточке, которую уже ведёт другой сотрудник.",
         "This phone is on a card that somebody else works with.",
+    ),
+    (
+        "TOO_MANY_PERSONS",
+        "Так зовут слишком многих: уточните имя.",
+        "Too many persons are called so: type more of the name.",
     ),
     (
         "PIPELINE_INVALID",
@@ -644,16 +654,6 @@ pub(super) const TABLE: &[(&str, &str, &str)] = &[
         "REMINDER_OVER",
         "Это напоминание уже неактуально.",
         "This reminder is over.",
-    ),
-    (
-        "DUPLICATE",
-        "Компания с таким телефоном или адресом уже есть. Проверьте, не она ли это.",
-        "A company with such a phone or address is there already. See whether it is this one.",
-    ),
-    (
-        "TOO_MANY_PERSONS",
-        "Так зовут слишком многих: уточните имя.",
-        "Too many persons are called so: type more of the name.",
     ),
     (
         "WEBHOOK_NOT_FOUND",

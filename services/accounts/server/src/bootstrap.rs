@@ -66,8 +66,8 @@ async fn has_password(service: &Service) -> Result<bool, AppError> {
     let id = StaffId::of_external(LOGIN);
     let administrator = service.log.load::<StaffMember>(id.0).await?;
     Ok(match administrator.state {
-        State::Working(working) => working.credentials.is_some(),
-        State::Dismissed => true,
+        State::Working(working) => working.profile.password_hash.is_some(),
+        State::Dismissed(_) => true,
         State::Unknown => false,
     })
 }

@@ -221,6 +221,7 @@ impl Office {
     pub(crate) async fn company(&self, external_id: &str, phone: &str, owner: &str) -> AccountId {
         let request = pb::RegisterProspectRequest {
             external_id: external_id.to_owned(),
+            despite_duplicates: true,
             card: Some(card(external_id, phone)),
             owner_id: match owner {
                 "" => String::new(),

@@ -120,6 +120,7 @@ async fn who_may_write_what() {
     let register = |owner: &str| RegisterProspectRequest {
         card: Some(card("Новая", "+79000000003")),
         owner_id: staff_id(owner),
+        despite_duplicates: true,
         ..Default::default()
     };
     let reach = refused(petrov.register_prospect(register("s-12")).await);
