@@ -15,6 +15,7 @@ use api::{
         AddContactPersonRequest, ConfirmErasureRequest, ErasureGround, ErasureState,
         GetErasureRequest, RequestErasureRequest,
     },
+    notifications::RegisterWebhookRequest,
 };
 use tests::{
     background::{instant, request_id},
@@ -55,11 +56,24 @@ pub(super) async fn happens(office: &Office) -> anyhow::Result<()> {
     go_on_leave(&admin).await?;
     forget(office, &admin, account).await?;
     read_unusually_much(&admin, &manager, &accounts).await?;
+    tell_an_integrator(&admin).await?;
 
     let empty = || async { empty_tables(office) };
     let none = |empty: &anyhow::Result<Vec<String>>| empty.as_ref().is_ok_and(Vec::is_empty);
     let empty = eventually(PATIENCE, empty, none).await?;
     ensure!(empty.is_empty(), "nothing to compare in {empty:?}");
+    Ok(())
+}
+
+/// Nothing listens there: what is compared is the view of webhooks, not their deliveries.
+async fn tell_an_integrator(admin: &Client) -> anyhow::Result<()> {
+    let request = RegisterWebhookRequest {
+        request_id: request_id(),
+        url: "http://127.0.0.1:9/orders".to_owned(),
+        events: vec!["account.order_registered".to_owned()],
+        ..RegisterWebhookRequest::default()
+    };
+    admin.webhooks().register_webhook(request).await?;
     Ok(())
 }
 
