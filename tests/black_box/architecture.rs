@@ -21,7 +21,6 @@ fn allowed(name: &str) -> Option<&'static [&'static str]> {
             "kit",
             "notifications-domain",
             "planning-domain",
-            "kit",
         ],
         "testkit" => &["es-postgres", "kit"],
         "tests" => &["api"],

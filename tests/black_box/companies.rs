@@ -4,11 +4,11 @@ use anyhow::{Context, ensure};
 use api::{
     accounts::{
         AppointGroupHeadRequest, AssignOwnerRequest, Card, ChangeAccountDetailsRequest,
-        CheckDuplicateRequest, DuplicateHit, FormGroupRequest, GetAccountRequest,
-        GetOwnershipHistoryRequest, HireStaffRequest, ListAccountsRequest, ListDealsRequest,
-        ListGroupsRequest, ListStaffRequest, MoveToGroupRequest, OpenDealRequest, PipelineStage,
-        PublishPipelineRequest, RegisterOrderRequest, RegisterProspectRequest, ReturnToPoolRequest,
-        StaffMember, TransferAccountsRequest, WinDealRequest,
+        CheckDuplicateRequest, DeleteViewRequest, DuplicateHit, FormGroupRequest,
+        GetAccountRequest, GetOwnershipHistoryRequest, HireStaffRequest, ListAccountsRequest,
+        ListDealsRequest, ListGroupsRequest, ListStaffRequest, MoveToGroupRequest, OpenDealRequest,
+        PipelineStage, PublishPipelineRequest, RegisterOrderRequest, RegisterProspectRequest,
+        ReturnToPoolRequest, SaveViewRequest, StaffMember, TransferAccountsRequest, WinDealRequest,
     },
     common::Money,
     contacts::{GetTimelineRequest, InteractionKind, LogInteractionRequest, NextStep, Outcome},
@@ -645,5 +645,51 @@ async fn t045_nobody_is_forgotten() -> anyhow::Result<()> {
         .into_inner()
         .account_id;
     ensure!(forgotten(&petrov).await? == [new]);
+    Ok(())
+}
+
+/// T-008, T-028, X-19: the answer of a request is given again, also where its effect has hidden from
+/// the caller what it was about; to nobody else.
+#[tokio::test]
+async fn a_lost_answer_is_given_again_whatever_is_hidden_by_now() -> anyhow::Result<()> {
+    let office = Background::start("2026-03-10T09:00:00+03:00").await?;
+    import(
+        &office.office,
+        "s-02",
+        "accounts",
+        "external_id,name,phone,owner\nacc-1,Вектор,+79000000001,s-11\n",
+    )?;
+    let (zaitsev, volkova) = (office.client("s-10")?, office.client("s-20")?);
+    let back = ReturnToPoolRequest {
+        request_id: request_id(),
+        account_id: office.account("acc-1").await?,
+        reason: "не звонит".to_owned(),
+    };
+    let first = zaitsev.accounts().return_to_pool(back.clone()).await?;
+    let again = zaitsev.accounts().return_to_pool(back.clone()).await?;
+    ensure!(first.get_ref() == again.get_ref(), "{again:?}");
+    let foreign = volkova.accounts().return_to_pool(back.clone()).await;
+    ensure!(code(&foreign) != Code::Ok, "{foreign:?}");
+    let another = ReturnToPoolRequest {
+        request_id: request_id(),
+        ..back
+    };
+    let hidden = zaitsev.accounts().return_to_pool(another).await;
+    ensure!(code(&hidden) == Code::NotFound, "{hidden:?}");
+
+    let save = SaveViewRequest {
+        request_id: request_id(),
+        name: "Мои".to_owned(),
+        filter: Some(ListAccountsRequest::default()),
+        ..SaveViewRequest::default()
+    };
+    let saved = zaitsev.saved_views().save_view(save).await?.into_inner();
+    let delete = DeleteViewRequest {
+        request_id: request_id(),
+        view_id: saved.view_id,
+    };
+    let first = zaitsev.saved_views().delete_view(delete.clone()).await?;
+    let again = zaitsev.saved_views().delete_view(delete).await?;
+    ensure!(first.get_ref() == again.get_ref(), "{again:?}");
     Ok(())
 }

@@ -21,10 +21,11 @@ use api::{
         RequestErasureRequest,
     },
 };
-use everywhere::{SERVICES, dumps, messages, traces_of};
+use everywhere::{dumps, messages, traces_of};
 use known::Known;
 use tests::{
     background::{fields, reason, request_id},
+    client::SERVICES,
     eventually,
     mixed_load::{views_caught_up, views_equal_a_replay},
 };
@@ -550,7 +551,8 @@ async fn a_company_that_is_the_person_goes_along() -> anyhow::Result<()> {
 fn backup(what: &str, url: &str, folder: &Path) -> anyhow::Result<()> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/backup");
     let output = Command::new(script)
-        .args([what, url])
+        .env("KONTAKTY_OWNER_URL", url)
+        .arg(what)
         .arg(folder)
         .output()?;
     let said = String::from_utf8_lossy(&output.stderr);

@@ -642,3 +642,46 @@ async fn until_registered(office: &Background, wanted: usize) -> anyhow::Result<
     ensure!(reached > wanted as i64, "only {reached} events");
     Ok(())
 }
+
+/// T-003: a row that was refused for what the office lacked is taken when the same file comes again,
+/// and nothing else of it is.
+#[tokio::test]
+async fn what_a_file_lacked_can_be_mended_outside_of_it() -> anyhow::Result<()> {
+    let office = Background::start("2026-03-10T09:00:00+03:00").await?;
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("база.csv");
+    let rows = "external_id,name,phone,owner
+n-1,Вектор,+7 900 000-07-01,s-11
+n-2,Гамма,+7 900 000-07-02,s-55
+n-3,Дельта,+7 900,s-11
+";
+    std::fs::write(&file, rows)?;
+    let path = file.to_string_lossy();
+    let brought = || {
+        let output = office
+            .office
+            .try_command("s-02", &["import", "accounts", &path, "--format", "json"])?;
+        counted(&String::from_utf8(output.stdout)?)
+    };
+    ensure!(brought()? == fates(1, 0, 0, 2));
+    ensure!(brought()? == fates(1, 0, 0, 2));
+    let events = async || anyhow::Ok(office.events("accounts").await?.len());
+    let before = events().await?;
+    let staff = "external_id,name,role,group
+s-55,Новикова Дарья Ильинична,manager,A
+";
+    import(&office.office, "s-02", "staff", staff)?;
+    ensure!(brought()? == fates(2, 0, 0, 1));
+    ensure!(brought()? == fates(2, 0, 0, 1));
+    // She was hired; the company, and the new fate of its row.
+    let after = events().await?;
+    ensure!(after == before + 3, "{}", after - before);
+
+    let listed = rows_of(&office, &imports(&office).await?[0]).await?;
+    let outcomes: Vec<_> = listed.iter().map(ImportRow::outcome).collect();
+    let expected = [Outcome::Created, Outcome::Created, Outcome::Rejected];
+    ensure!(outcomes == expected, "{listed:?}");
+    let import = &imports(&office).await?[0];
+    ensure!((import.created, import.rejected) == (2, 1), "{import:?}");
+    Ok(())
+}

@@ -20,19 +20,12 @@ use nix::{
     unistd::Pid,
 };
 use tests::{
-    client::Client,
+    client::{Client, SERVICES},
     eventually,
     mixed_load::{Promise, promise},
     office::{binary, kontakty},
 };
 
-const SERVICES: [&str; 5] = [
-    "accounts",
-    "contacts",
-    "planning",
-    "notifications",
-    "analytics",
-];
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// PostgreSQL and NATS, and what a replica needs to know of them.
@@ -243,7 +236,7 @@ async fn two_replicas_behave_as_one_whatever_happens_to_either() -> anyhow::Resu
     let back = engines.client_as(&one.grpc, "s-11")?;
     made.extend(load(&[back, both[1].clone()], &account, Duration::from_secs(3)).await?);
 
-    // I6: whoever led later had a higher number.
+    // Whoever led later had a higher number.
     for (service, numbers) in &second {
         let before = &first[service];
         ensure!(
@@ -312,7 +305,7 @@ async fn load(clients: &[Client], account: &str, time: Duration) -> anyhow::Resu
 
 async fn check(engines: &Engines, replica: &Replica, made: &[Promise]) -> anyhow::Result<()> {
     let admin = engines.client(&replica.grpc)?;
-    // I1, I3: each once, dense.
+    // Each once, dense.
     let contacts = events(&admin, "contacts").await?;
     for (index, event) in contacts.iter().enumerate() {
         ensure!(
@@ -364,7 +357,7 @@ async fn check(engines: &Engines, replica: &Replica, made: &[Promise]) -> anyhow
         .reminders;
     ensure!(!reminders.is_empty(), "no reminder is listed");
 
-    // I7: every view equals a replay.
+    // Every view equals a replay.
     let mut views = ViewsServiceClient::new(admin.authenticated("accounts"));
     let listed = views
         .list_views(api::views::ListViewsRequest::default())

@@ -1,8 +1,8 @@
 //! Events for integrators who do not follow the bus: signed, sent until they are taken.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
-    io::{BufRead, BufReader, Read, Write},
+    collections::{BTreeMap, HashMap, VecDeque},
+    io::{BufRead, BufReader, ErrorKind, Read, Write},
     net::{TcpListener, TcpStream},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -21,13 +21,21 @@ use api::{
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use serde_json::Value;
+use tempfile::NamedTempFile;
 use tests::{
     background::{Background, code, fields, import, instant, request_id},
     eventually,
+    office::Office,
 };
 use tonic::Code;
 
 const PATIENCE: Duration = Duration::from_secs(30);
+const STAFF: &str = "external_id,name,role,group,head,hired_on
+s-01,Громов Виктор Семёнович,administrator,,,2023-01-09
+s-02,Орлова Ирина Павловна,administrator,,,2023-01-09
+s-10,Зайцев Сергей Николаевич,head,A,s-10,2023-01-09
+s-12,Смирнова Ольга Викторовна,manager,A,s-10,2023-01-09
+";
 const ACCOUNTS: &str = "external_id,name,phone,owner
 acc-1001,ООО «Вектор»,+7 900 000-01-15,s-12
 ";
@@ -133,6 +141,44 @@ impl Receiver {
     }
 }
 
+/// The settings of an office that may tell whoever is beside it, where the integrators of tests are.
+fn settings() -> anyhow::Result<NamedTempFile> {
+    let mut file = NamedTempFile::new()?;
+    file.write_all(b"[webhooks]\nprivate_networks = true\n")?;
+    Ok(file)
+}
+
+fn arguments<'a>(settings: &'a str, now: &'a str) -> [&'a str; 6] {
+    [
+        "--clock",
+        "controlled",
+        "--clock-start",
+        now,
+        "--config",
+        settings,
+    ]
+}
+
+/// A small company with these settings.
+fn start(settings: &NamedTempFile, now: &str) -> anyhow::Result<Background> {
+    let settings = settings.path().to_string_lossy();
+    let office = Office::start(&arguments(&settings, now))?;
+    import(&office, "admin", "staff", STAFF)?;
+    let admin = office.client("s-01")?;
+    Ok(Background {
+        office,
+        admin,
+        staff: HashMap::new(),
+    })
+}
+
+/// `kill -9` of the whole office, which then goes on at this time.
+fn crash(office: &mut Background, settings: &NamedTempFile, now: &str) -> anyhow::Result<()> {
+    let settings = settings.path().to_string_lossy();
+    office.office.kill()?;
+    office.office.start_again(&arguments(&settings, now))
+}
+
 fn registration(url: String, events: &[&str]) -> RegisterWebhookRequest {
     RegisterWebhookRequest {
         request_id: request_id(),
@@ -201,7 +247,8 @@ async fn only(office: &Background, good: impl Fn(&Webhook) -> bool) -> anyhow::R
 /// the registration of the webhook to its removal.
 #[tokio::test]
 async fn x20_an_integrator_is_told_of_what_happens() -> anyhow::Result<()> {
-    let office = Background::start("2026-05-12T09:00:00+03:00").await?;
+    let settings = settings()?;
+    let office = start(&settings, "2026-05-12T09:00:00+03:00")?;
     import(&office.office, "s-02", "accounts", ACCOUNTS)?;
     order(&office, "З-1", "2026-05-12T08:00:00+03:00").await?;
     office.at("2026-05-12T09:01:00+03:00").await?;
@@ -293,7 +340,8 @@ async fn x20_an_integrator_is_told_of_what_happens() -> anyhow::Result<()> {
 /// taken once.
 #[tokio::test]
 async fn x20_what_is_not_taken_comes_again() -> anyhow::Result<()> {
-    let mut office = Background::start("2026-05-12T09:00:00+03:00").await?;
+    let settings = settings()?;
+    let mut office = start(&settings, "2026-05-12T09:00:00+03:00")?;
     import(&office.office, "s-02", "accounts", ACCOUNTS)?;
     let receiver = Receiver::start()?;
     let request = registration(receiver.address.clone(), &["account.order_registered"]);
@@ -311,7 +359,7 @@ async fn x20_what_is_not_taken_comes_again() -> anyhow::Result<()> {
     only(&office, |one| one.next_try_at == again).await?;
 
     order(&office, "З-2", "2026-05-12T08:30:00+03:00").await?;
-    office.crash("2026-05-12T09:00:20+03:00")?;
+    crash(&mut office, &settings, "2026-05-12T09:00:20+03:00")?;
     let waiting = only(&office, |one| one.pending == 2).await?;
     ensure!(waiting.next_try_at == again, "{waiting:?}");
     receiver.told(2).await?;
@@ -378,5 +426,78 @@ async fn x20_what_cannot_be_a_webhook_is_refused() -> anyhow::Result<()> {
     let refused = office.admin.webhooks().resume_webhook(unknown).await;
     ensure!(code(&refused) == Code::NotFound, "{refused:?}");
     ensure!(list(&office).await?.is_empty());
+    Ok(())
+}
+
+/// X-20: nobody makes the office speak to what is beside it: neither by an address, however it is
+/// written, nor by a name that stands for one.
+#[tokio::test]
+async fn x20_nothing_inside_is_spoken_to() -> anyhow::Result<()> {
+    let office = Background::start("2026-05-12T09:00:00+03:00").await?;
+    import(&office.office, "s-02", "accounts", ACCOUNTS)?;
+    // Whoever connects is seen here, also without a word of TLS.
+    let inside = TcpListener::bind("127.0.0.1:0")?;
+    inside.set_nonblocking(true)?;
+    let port = inside.local_addr()?.port();
+    for host in [
+        "127.0.0.1",
+        "127.1",
+        "0x7f000001",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "[64:ff9b::7f00:1]",
+        "0.0.0.0",
+        "10.0.0.1",
+        "172.16.0.1",
+        "192.168.1.1",
+        "100.64.0.1",
+        "169.254.169.254",
+        "[fd00::1]",
+        "[fe80::1]",
+    ] {
+        let request = registration(format!("https://{host}:{port}/"), &["*"]);
+        let refused = office.admin.webhooks().register_webhook(request).await;
+        let status = refused.err().context(host)?;
+        ensure!(fields(&status) == ["url"], "{host}: {status:?}");
+    }
+    for plain in ["http://127.0.0.1", "http://localhost", "http://8.8.8.8"] {
+        let request = registration(format!("{plain}:{port}/"), &["*"]);
+        let refused = office.admin.webhooks().register_webhook(request).await;
+        let status = refused.err().context(plain)?;
+        ensure!(fields(&status) == ["url"], "{plain}: {status:?}");
+    }
+
+    let request = registration(
+        format!("https://localhost:{port}/"),
+        &["account.order_registered"],
+    );
+    register(&office, &request).await?;
+    order(&office, "З-1", "2026-05-12T08:00:00+03:00").await?;
+    let refused = only(&office, |one| one.next_try_at.is_some()).await?;
+    ensure!(refused.last_failure == "address not allowed", "{refused:?}");
+    ensure!(refused.pending == 1 && refused.last_success_at.is_none());
+    let seen = inside.accept().err().context("somebody was there")?;
+    ensure!(seen.kind() == ErrorKind::WouldBlock, "{seen}");
+    Ok(())
+}
+
+/// X-20: what was registered when the networks of the office were open is told nothing once they are not.
+#[tokio::test]
+async fn x20_what_was_allowed_once_is_looked_at_again() -> anyhow::Result<()> {
+    let settings = settings()?;
+    let mut office = start(&settings, "2026-05-12T09:00:00+03:00")?;
+    import(&office.office, "s-02", "accounts", ACCOUNTS)?;
+    let receiver = Receiver::start()?;
+    let request = registration(receiver.address.clone(), &["account.order_registered"]);
+    register(&office, &request).await?;
+    order(&office, "З-1", "2026-05-12T08:00:00+03:00").await?;
+    receiver.told(1).await?;
+    only(&office, |one| one.pending == 0).await?;
+
+    office.crash("2026-05-12T09:01:00+03:00")?;
+    order(&office, "З-2", "2026-05-12T08:30:00+03:00").await?;
+    let refused = only(&office, |one| one.next_try_at.is_some()).await?;
+    ensure!(refused.last_failure == "address not allowed", "{refused:?}");
+    receiver.told(1).await?;
     Ok(())
 }

@@ -4,15 +4,6 @@ use api::log::Event;
 use prost_types::Timestamp;
 use uuid::Uuid;
 
-/// Bytes as people compare them.
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 /// The hash of an event behind another one; of the first behind 32 zeros.
 pub fn hash(before: &[u8], event: &Event) -> Vec<u8> {
     let id =

@@ -132,7 +132,7 @@ impl Writer {
         let mut entries = Vec::new();
         while !self.done.load(Ordering::Relaxed) {
             let number = entries.len();
-            // I2: some are sent a second time, and must get the same answer.
+            // Some are sent a second time, and must get the same answer.
             let again = number % 10 == 9;
             entries.push(match number % 4 {
                 0 | 2 => self.interaction(number % 4 == 2, again).await?,
@@ -270,7 +270,8 @@ impl Ledger {
         self.0.is_empty()
     }
 
-    /// I1, I3, I4, I5 and I7 of `reliability.md`, section 6.
+    /// What was acknowledged is stored once, in logs without holes whose chains are whole; it had
+    /// its effect once, and every view has it once.
     pub async fn check(&self, office: &Office) -> anyhow::Result<()> {
         let admin = office.client("admin")?;
         // The rules of planning and notifications come to their end first.
@@ -306,7 +307,7 @@ impl Ledger {
             count(&accounts, "account.converted_to_client") == self.accounts().len(),
             "an account is converted once"
         );
-        // Invariant 5 of the domain: a redelivered contact never makes a second task.
+        // A redelivered contact never makes a second task.
         ensure!(
             count(&planning, "task.created") == tasks,
             "{} tasks for {tasks} promises",
@@ -353,7 +354,7 @@ impl Ledger {
         accounts
     }
 
-    /// I1: each acknowledged command is in the log once, where its answer said.
+    /// Each acknowledged command is in the log once, where its answer said.
     fn stored_once(&self, service: &str, events: &[Event]) -> anyhow::Result<()> {
         let mut by_request = HashMap::<&str, Vec<&Event>>::new();
         for event in events.iter().filter(|event| !event.request_id.is_empty()) {
@@ -380,8 +381,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// I5 and I7, as the public API shows them: every view, in whichever service, has each of them
-    /// once.
+    /// As the public API shows it: every view, in whichever service, has each of them once.
     async fn seen_once(&self, client: &Client) -> anyhow::Result<()> {
         let expected = Seen {
             accounts: self
@@ -501,7 +501,7 @@ fn count(events: &[Event], event_type: &str) -> usize {
     events.iter().filter(of_type).count()
 }
 
-/// I3: positions and versions without holes or doubles.
+/// Positions and versions without holes or doubles.
 fn in_order(events: &[Event]) -> anyhow::Result<()> {
     let mut versions = BTreeMap::<&str, i64>::new();
     for (event, expected) in events.iter().zip(1..) {
@@ -522,7 +522,7 @@ fn in_order(events: &[Event]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// I4: the hash chain.
+/// The hash chain is whole.
 async fn whole(admin: &Client, service: &str) -> anyhow::Result<()> {
     let request = VerifyLogRequest {
         service: service.to_owned(),

@@ -1,4 +1,5 @@
-//! Who sees what (`reliability.md`, I14): fifty lines that know nothing of how the services do it.
+//! Who sees what, and who may call what: written a second time, without knowing how the services do
+//! it. Whatever they answer must be the same.
 
 use std::collections::BTreeSet;
 

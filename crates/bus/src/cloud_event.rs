@@ -2,9 +2,12 @@
 //! payload exactly as stored. Everything the log holds comes across, so that a reader of the bus
 //! and a reader of the log see the same.
 
+use std::borrow::Cow;
+
 use async_nats::{HeaderMap, header::HeaderValue};
 use chrono::{DateTime, SecondsFormat, Utc};
 use es::{Actor, Metadata, Recorded, StoredMetadata, StreamId};
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use uuid::Uuid;
 
 use crate::{
@@ -75,7 +78,7 @@ pub fn to_headers(service: &str, epoch: Uuid, event: &Recorded) -> HeaderMap {
     }
     put(ACTOR, &actor(&metadata.actor));
     put(METADATA, metadata.json());
-    put(HASH, &hex(&event.hash));
+    put(HASH, &hex::encode(event.hash));
     headers
 }
 
@@ -174,56 +177,20 @@ fn actor(actor: &Actor) -> String {
 }
 
 /// The binding's rule: anything outside printable ASCII, and space, quote and percent.
-fn escape(value: &str) -> String {
-    let mut escaped = String::with_capacity(value.len());
-    for byte in value.bytes() {
-        match byte {
-            b' ' | b'"' | b'%' => push_hex(&mut escaped, byte),
-            b'!'..=b'~' => escaped.push(char::from(byte)),
-            _ => push_hex(&mut escaped, byte),
-        }
-    }
-    escaped
-}
+const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%');
 
-fn push_hex(text: &mut String, byte: u8) {
-    text.push('%');
-    text.push_str(&hex(&[byte]).to_uppercase());
+fn escape(value: &str) -> String {
+    utf8_percent_encode(value, ESCAPED).to_string()
 }
 
 fn unescape(value: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(value.len());
-    let mut rest = value.as_bytes();
-    while let [first, tail @ ..] = rest {
-        if *first == b'%' {
-            let digits = tail.get(..2)?;
-            bytes.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?);
-            rest = &tail[2..];
-        } else {
-            bytes.push(*first);
-            rest = tail;
-        }
-    }
-    String::from_utf8(bytes).ok()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .map(|digit| char::from(DIGITS[usize::from(digit)]))
-        .collect()
+    let text = percent_decode_str(value).decode_utf8();
+    text.ok().map(Cow::into_owned)
 }
 
 fn unhex(text: &str) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    for (byte, start) in bytes.iter_mut().zip((0..64).step_by(2)) {
-        *byte = u8::from_str_radix(&text[start..start + 2], 16).ok()?;
-    }
+    hex::decode_to_slice(text, &mut bytes).ok()?;
     Some(bytes)
 }
 

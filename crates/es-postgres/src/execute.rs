@@ -66,6 +66,23 @@ impl Log {
         }
     }
 
+    /// What a request brought the first time, if it was executed before: for what is refused before
+    /// the log is asked, so that a lost answer is given again whatever stands against it by now.
+    pub async fn answered<A: Aggregate>(
+        &self,
+        context: &CommandContext,
+    ) -> Result<Option<Outcome<A>>, ExecuteError<A::Rejection>> {
+        let requests: Vec<Uuid> = context.request_id.into_iter().collect();
+        if requests.is_empty() {
+            return Ok(None);
+        }
+        let history = self.history::<A>(&[], &requests).await?;
+        match history.seen(context.request_id) {
+            Some(seen) => self.repeated(context, seen).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// Many commands that do not depend on each other's success: one round trip to load, one batch
     /// to append. Commands on the same aggregate see each other, in order. Results in order.
     pub async fn execute_many<A: Aggregate>(&self, commands: Vec<Command<A>>) -> Vec<Executed<A>> {

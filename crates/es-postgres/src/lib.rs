@@ -29,3 +29,6 @@ pub use lease::Lease;
 pub use life::{Life, common};
 pub use log::{Log, Page};
 pub use verify::{Fault, Verdict};
+
+/// Makes the schemas `log` and `views` and the role of a running service.
+pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/log");

@@ -183,8 +183,8 @@ pub struct S3 {
 /// What is sent to integrators.
 #[derive(Debug, Clone, Copy)]
 pub struct Webhooks {
-    /// Whether it may go over the network in the clear.
-    pub plain_http: bool,
+    /// Whether it may go to this machine and into private networks, there also without TLS.
+    pub private_networks: bool,
 }
 
 /// What an empty installation begins with.
@@ -288,7 +288,11 @@ impl Config {
                 types: r.list("documents.types"),
             },
             webhooks: Webhooks {
-                plain_http: r.parsed("webhooks.plain_http", false, "must be true or false"),
+                private_networks: r.parsed(
+                    "webhooks.private_networks",
+                    false,
+                    "must be true or false",
+                ),
             },
             bootstrap: Bootstrap {
                 administrator_password: r.secret("bootstrap.administrator_password"),

@@ -90,17 +90,17 @@ pub(crate) fn open_command<T: Command + Message>(
     now: DateTime<Utc>,
     zone: Tz,
     directory: Arc<Snapshot>,
+    digests: &[u8; 32],
 ) -> Result<(Ctx, T), Status> {
-    let (mut ctx, message) = open(request, now, zone, directory)?;
-    let mut v = Violations::new();
-    ctx.request_id = v.optional_id("request_id", message.request_id());
-    v.finish()?;
-    ctx.digest = Some(digest(&ctx.call, &message));
+    let (ctx, message) = open(request, now, zone, directory)?;
+    let ctx = ctx.commanding(message.request_id(), &message, digests)?;
     Ok((ctx, message))
 }
 
-fn digest(call: &Call, message: &impl Message) -> [u8; 32] {
-    let mut hasher = blake3::Hasher::new();
+/// Under a key: the log keeps it for ever, and nobody is to find a password or the telephone of
+/// somebody who is forgotten by trying all there are.
+fn digest(key: &[u8; 32], call: &Call, message: &impl Message) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_keyed(key);
     // Lengths first, so that no part can be read as the end of the one before.
     let caller = serde_json::to_vec(&who(&call.principal)).unwrap_or_default();
     for part in [call.method.as_bytes(), &caller, &message.encode_to_vec()] {
@@ -121,17 +121,16 @@ fn who(principal: &Principal) -> Actor {
 }
 
 impl Ctx {
-    /// A command after all, whose id and content came later than the call: in the first part of what
-    /// is uploaded.
-    pub fn commanding(
+    pub(crate) fn commanding(
         mut self,
         request_id: &str,
         content: &impl Message,
+        digests: &[u8; 32],
     ) -> Result<Self, AppError> {
         let mut v = Violations::new();
         self.request_id = v.optional_id("request_id", request_id);
         v.finish()?;
-        self.digest = Some(digest(&self.call, content));
+        self.digest = Some(digest(digests, &self.call, content));
         Ok(self)
     }
 
@@ -250,8 +249,8 @@ impl Ctx {
         directory.scope(&self.call.acts_as)
     }
 
-    /// Whether the caller may give this member of staff something to do (invariant 2), by a
-    /// directory that may know more than at the beginning of the call.
+    /// Whether the caller may give this member of staff something to do, by a directory that may
+    /// know more than at the beginning of the call.
     pub fn may_plan_for(&self, directory: &Snapshot, assignee: StaffId) -> bool {
         let all = &self.call.acts_as;
         all.iter().any(|one| directory.plans_for(one, assignee))

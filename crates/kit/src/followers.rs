@@ -111,15 +111,13 @@ async fn event(
     personal: bool,
 ) -> Result<Recorded, ApplyError> {
     let absent = || ApplyError::Transient(format!("{source} did not give {position}"));
-    if source != service.name() {
-        let event = service.node.peers.event(source, position).await?;
-        return event.ok_or_else(absent);
+    let found = service.sealed_event(source, position).await?;
+    let (_, mut event) = found.ok_or_else(absent)?;
+    if personal && source == service.name() {
+        let events = std::slice::from_mut(&mut event);
+        service.log.open_personal(events).await?;
     }
-    let mut events = service.log.read(position - 1, 1).await?;
-    if personal {
-        service.log.open_personal(&mut events).await?;
-    }
-    events.pop().ok_or_else(absent)
+    Ok(event)
 }
 
 /// Those of one service. They belong to their tasks: what they refer to may refer to the service.

@@ -1,7 +1,10 @@
 //! What every server needs around its domain: configuration, identity, rights, status codes,
-//! paging, telemetry, clock, tasks, the directory of staff. One concern, one file.
+//! paging, telemetry, clock, tasks, logs and views over gRPC, erasure, the directory of staff and
+//! owners. One concern, one file, with a folder beside it where it has parts.
 //!
-//! Knows no service: what a service does is its own.
+//! Of the services it knows their names, and the events that concern all of them: of accounts those
+//! about staff, owners and claims, of contacts those about erasures. What a service does is its
+//! own.
 
 mod answer;
 mod auth;

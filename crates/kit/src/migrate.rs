@@ -21,6 +21,12 @@ pub enum MigrationFault {
     Migration(#[from] MigrateError),
 }
 
+/// The log's migrations and what a service has of its own, in the order of their versions.
+pub fn with_log(own: &Migrator) -> Migrator {
+    let all = es_postgres::MIGRATOR.iter().chain(own.iter());
+    Migrator::with_migrations(all.cloned().collect())
+}
+
 /// Brings a database to the version of this binary. Again and from several processes at once is
 /// harmless. `url` names the owner of the database.
 pub async fn run(url: &SecretString, migrator: &Migrator) -> Result<(), MigrationFault> {

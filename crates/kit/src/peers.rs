@@ -140,24 +140,6 @@ impl Peers {
         })
     }
 
-    /// One event of another service, personal fields sealed; `None` when there is none.
-    pub(crate) async fn event(
-        &self,
-        service: &str,
-        position: i64,
-    ) -> Result<Option<Recorded>, ApplyError> {
-        let transient = |status: Status| ApplyError::Transient(told(service, &status));
-        let request = ReadEventsRequest {
-            service: service.to_owned(),
-            after_position: position - 1,
-            limit: 1,
-        };
-        let mut log = self.log(service).map_err(transient)?;
-        let answer = log.read_events(request).await.map_err(transient)?;
-        let mut events = answer.into_inner().events.into_iter();
-        Ok(events.next().and_then(recorded::from_api))
-    }
-
     /// One event of another service with its personal fields opened.
     pub async fn opened_event(&self, service: &str, position: i64) -> Result<Recorded, ApplyError> {
         let transient = |status: Status| ApplyError::Transient(told(service, &status));

@@ -264,7 +264,23 @@ impl Service {
         request: Request<T>,
     ) -> Result<(Ctx, T), Status> {
         let (now, directory) = (self.node.clock.now(), self.directory.snapshot());
-        ctx::open_command(request, now, self.zone(), directory)
+        ctx::open_command(request, now, self.zone(), directory, &self.digests())
+    }
+
+    /// A command after all, whose id and content came later than the call: in the first part of what
+    /// is uploaded.
+    pub fn commanding(
+        &self,
+        ctx: Ctx,
+        request_id: &str,
+        content: &impl Message,
+    ) -> Result<Ctx, AppError> {
+        ctx.commanding(request_id, content, &self.digests())
+    }
+
+    /// The key of the digests by which requests are told apart.
+    fn digests(&self) -> [u8; 32] {
+        self.node.derived_key("kontakty 1 digests of requests")
     }
 
     /// Opens a request that reads, once the views have got to where the caller has seen them.

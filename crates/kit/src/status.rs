@@ -37,7 +37,8 @@ const MAX_VIOLATIONS_BYTES: usize = 5 << 10;
 pub enum AppError {
     #[error("the request is invalid")]
     Invalid(Vec<Violation>),
-    /// `what` is for the log: the caller must not learn more than that it is not there.
+    /// `what` stays inside, where a reaction or a task of ours says why it failed: a caller must
+    /// not learn more than that it is not there.
     #[error("{what} not found")]
     NotFound { what: &'static str },
     #[error("{message}")]

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, SubsecRound, Utc};
 use prost_types::Timestamp;
+use vocabulary::is_of_our_time;
 
 /// An instant for an answer.
 pub fn timestamp(instant: DateTime<Utc>) -> Timestamp {
@@ -16,7 +17,9 @@ pub fn instant(timestamp: &Timestamp) -> Option<DateTime<Utc>> {
     let nanos = u32::try_from(timestamp.nanos)
         .ok()
         .filter(|n| *n < 1_000_000_000)?;
-    DateTime::from_timestamp(timestamp.seconds, nanos).map(|instant| instant.trunc_subsecs(6))
+    DateTime::from_timestamp(timestamp.seconds, nanos)
+        .filter(is_of_our_time)
+        .map(|instant| instant.trunc_subsecs(6))
 }
 
 #[cfg(test)]
@@ -40,12 +43,8 @@ mod tests {
         for nanos in [-1, 1_000_000_000] {
             assert_eq!(instant(&Timestamp { seconds: 0, nanos }), None);
         }
-        assert_eq!(
-            instant(&Timestamp {
-                seconds: i64::MAX,
-                nanos: 0
-            }),
-            None
-        );
+        for seconds in [i64::MIN, -3_000_000_000, 1_772_438_400_000, i64::MAX] {
+            assert_eq!(instant(&Timestamp { seconds, nanos: 0 }), None, "{seconds}");
+        }
     }
 }

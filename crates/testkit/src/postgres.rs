@@ -154,9 +154,9 @@ impl Database {
     }
 }
 
-/// Where initdb is: `PGBIN`, or the newest version that the distribution installed.
+/// Where initdb is: `KONTAKTY_PG_BIN`, or the newest version that the distribution installed.
 fn binaries() -> Result<PathBuf> {
-    if let Some(path) = std::env::var_os("PGBIN") {
+    if let Some(path) = std::env::var_os("KONTAKTY_PG_BIN") {
         return Ok(path.into());
     }
     let mut found: Vec<(u32, PathBuf)> = std::fs::read_dir("/usr/lib/postgresql")

@@ -17,7 +17,7 @@ pub use ids::{
 };
 pub use money::{InvalidMoney, Money};
 pub use next_step::{Deadline, InvalidDeadline, NextStep, next_step_faults};
-pub use period::{InvalidPeriod, Period, parse_instant};
+pub use period::{InvalidPeriod, Period, is_of_our_time, parse_instant};
 pub use phone::{InvalidPhone, PhoneNumber};
 pub use terms::{Direction, ErasureGround, InteractionKind, Outcome, Role, TaskKind, UnknownTerm};
 pub use text::{fold_for_parts, fold_for_search, normalise};

@@ -16,11 +16,11 @@ pub struct Deadline(DateTime<FixedOffset>);
 pub struct InvalidDeadline;
 
 impl Deadline {
-    /// Refuses a date without a time and a time without an offset (`domain.md`, invariant 1).
+    /// Refuses a date without a time and a time without an offset: a promise has both.
     pub fn parse(text: &str) -> Result<Self, InvalidDeadline> {
-        DateTime::parse_from_rfc3339(text.trim())
-            .map(Self)
-            .map_err(|_| InvalidDeadline)
+        let instant = DateTime::parse_from_rfc3339(text.trim()).ok();
+        let instant = instant.filter(crate::is_of_our_time);
+        instant.map(Self).ok_or(InvalidDeadline)
     }
 
     pub fn at(instant: DateTime<FixedOffset>) -> Self {

@@ -1,4 +1,4 @@
-use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Utc};
 
 /// Half-open span of business time: `from` belongs to it, `to` does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -40,7 +40,7 @@ impl Period {
 pub fn parse_instant<Z: TimeZone>(text: &str, zone: &Z) -> Option<DateTime<Utc>> {
     let text = text.trim();
     if let Ok(instant) = DateTime::parse_from_rfc3339(text) {
-        return Some(instant.with_timezone(&Utc));
+        return Some(instant.with_timezone(&Utc)).filter(is_of_our_time);
     }
     let local = [
         "%Y-%m-%d %H:%M",
@@ -61,6 +61,13 @@ pub fn parse_instant<Z: TimeZone>(text: &str, zone: &Z) -> Option<DateTime<Utc>>
     zone.from_local_datetime(&local)
         .earliest()
         .map(|instant| instant.with_timezone(&Utc))
+        .filter(is_of_our_time)
+}
+
+/// Whether anybody who works today could mean it, from 1900 to 2200. Who does not has counted
+/// milliseconds for seconds; and of the years 0 and 10000 no two databases write the same.
+pub fn is_of_our_time(date: &impl Datelike) -> bool {
+    (1900..=2200).contains(&date.year())
 }
 
 #[cfg(test)]

@@ -60,7 +60,7 @@ enum Command {
     Token(commands::token::Args),
     /// Read or move the clock of an office started with `--clock controlled`.
     Clock(commands::clock::Args),
-    /// Measure the log, against a plain INSERT in the same run.
+    /// Measure the log and filtered lists, against plain SQL in the same run.
     Bench(bench::Args),
     /// Run only PostgreSQL and NATS, for tests.
     #[command(hide = true)]

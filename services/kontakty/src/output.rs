@@ -122,15 +122,6 @@ pub(crate) fn progress(of: &str) -> anyhow::Result<ProgressBar> {
     Ok(ProgressBar::no_length().with_style(style))
 }
 
-/// Bytes as people compare them.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 pub(crate) fn text(title: &'static str, name: &'static str) -> Column {
     Column {
         title,

@@ -178,7 +178,7 @@ async fn t049_deals_are_one_list() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// T-049, invariant 24: what is put off shows up when its date has come, and when it is put off again
+/// T-049: what is put off shows up when its date has come, and when it is put off again
 /// and again.
 #[tokio::test]
 async fn t049_what_is_put_off_shows_up() -> anyhow::Result<()> {

@@ -5,14 +5,7 @@ use std::{fmt::Write as _, path::Path, process::Command};
 use anyhow::{Context, ensure};
 use async_nats::jetstream;
 use futures::TryStreamExt;
-
-pub(super) const SERVICES: [&str; 5] = [
-    "accounts",
-    "contacts",
-    "planning",
-    "notifications",
-    "analytics",
-];
+use tests::client::SERVICES;
 
 /// Which of these are in a text, in whatever letters.
 pub(super) fn traces_of<'c>(text: &str, canaries: &[&'c str]) -> Vec<&'c str> {

@@ -16,10 +16,9 @@ use api::{
 };
 use tests::{
     background::{Background, import, request_id},
+    client::SERVICES,
     eventually,
 };
-
-use super::everywhere::SERVICES;
 
 const ACCOUNTS: &str = "external_id,name,phone,email,city,owner
 acc-1,ООО «Птичий двор»,+7 900 777-00-71,office@example.org,Миасс,s-11

@@ -2,7 +2,10 @@
 
 use anyhow::{Context, ensure};
 use api::{
-    accounts::{EndAbsenceRequest, MarkAbsentRequest},
+    accounts::{
+        AppointGroupHeadRequest, EndAbsenceRequest, FormGroupRequest, ListGroupsRequest,
+        MarkAbsentRequest, MoveGroupRequest,
+    },
     contacts::{Direction, GetTimelineRequest, InteractionKind, LogInteractionRequest, Outcome},
 };
 use tests::{
@@ -100,4 +103,58 @@ fn longer(office: &Background, who: &str, substitute: &str) -> MarkAbsentRequest
         until: Some(instant(LATER)),
         ..away(office, who, substitute, "2026-04-09T09:00:00+03:00")
     }
+}
+
+/// T-098, X-16: who leads a group lends nobody the sight of those above, who are members of it.
+#[tokio::test]
+async fn nobody_lends_more_than_the_own_sight() -> anyhow::Result<()> {
+    let office = office().await?;
+    let request = ListGroupsRequest::default();
+    let groups = office.admin.staff().list_groups(request).await?;
+    let groups = groups.into_inner().groups;
+    let group = |name: &str| {
+        let group = groups.iter().find(|group| group.name == name);
+        group.map(|group| group.id.clone()).context("no such group")
+    };
+    let (group_a, group_b) = (group("A")?, group("B")?);
+    let form = FormGroupRequest {
+        request_id: request_id(),
+        name: "Продажи".to_owned(),
+        ..FormGroupRequest::default()
+    };
+    let sales = office
+        .admin
+        .staff()
+        .form_group(form)
+        .await?
+        .into_inner()
+        .group_id;
+    for group_id in [&group_a, &group_b] {
+        let place = MoveGroupRequest {
+            request_id: request_id(),
+            group_id: group_id.clone(),
+            parent_id: sales.clone(),
+        };
+        office.admin.staff().move_group(place).await?;
+    }
+    for (group_id, head) in [(sales, "s-10"), (group_a, "s-12")] {
+        let appoint = AppointGroupHeadRequest {
+            request_id: request_id(),
+            group_id,
+            staff_id: office.staff[head].clone(),
+        };
+        office.admin.staff().appoint_group_head(appoint).await?;
+    }
+    office.caught_up().await?;
+    let smirnova = office.client("s-12")?;
+    let refused = smirnova
+        .staff()
+        .mark_absent(away(&office, "s-10", "s-12", FROM))
+        .await;
+    let refused = refused.err().context("was lent")?;
+    ensure!(reason(&refused) == "SUBSTITUTE_OUT_OF_REACH", "{refused:?}");
+    // Of those who see no more than she does she names anybody.
+    let colleague = away(&office, "s-11", "s-12", FROM);
+    smirnova.staff().mark_absent(colleague).await?;
+    Ok(())
 }

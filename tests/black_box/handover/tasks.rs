@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use api::{
     accounts::{
-        AssignOwnerRequest, ClaimProspectRequest, MergeAccountsRequest, ReturnToPoolRequest,
-        UnmergeAccountsRequest,
+        AssignOwnerRequest, ClaimProspectRequest, MarkAbsentRequest, MergeAccountsRequest,
+        ReturnToPoolRequest, TransferAccountsRequest, UnmergeAccountsRequest,
     },
     contacts::{Direction, InteractionKind, LogInteractionRequest, Outcome},
     notifications::{ListRemindersRequest, WatchRemindersRequest},
@@ -17,7 +17,7 @@ use api::{
     },
 };
 use tests::{
-    background::{Background, code, fields, import, request_id},
+    background::{Background, code, fields, import, instant, request_id},
     client::Client,
     eventually,
 };
@@ -159,7 +159,7 @@ async fn count(office: &Background, service: &str, event_type: &str) -> anyhow::
     Ok(events.iter().filter(|(of, _)| of == event_type).count())
 }
 
-/// T-025, T-045, X-15, invariants 6, 11, 12 and 14: what is open about a company waits with it in the
+/// T-025, T-045, X-15: what is open about a company waits with it in the
 /// pool, where nobody is told of it, and is the next owner's.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn open_tasks_wait_in_the_pool_for_the_next_owner() -> anyhow::Result<()> {
@@ -297,7 +297,7 @@ async fn open_tasks_follow_a_merge_and_come_back() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// T-024, T-045, invariant 6: nothing is planned for somebody who does not see the company; where it
+/// T-024, T-045: nothing is planned for somebody who does not see the company; where it
 /// was, by a file of the past, that is no next step.
 #[tokio::test]
 async fn a_task_of_one_who_does_not_see_the_company_is_no_next_step() -> anyhow::Result<()> {
@@ -342,5 +342,61 @@ t-3,acc-3,s-22,call,2026-03-12 10:00,Спросить про щебень
     volkova.planning().reassign_task(reassign("s-20")).await?;
     ensure!(forgotten(&office, &nikitin).await?.is_empty());
     volkova.planning().create_task(create("s-21")).await?;
+    Ok(())
+}
+
+/// T-024, T-025, T-098: what the head had to do there goes along to another group; a
+/// substitute, who sees the company for a while, is given nothing in the own name.
+#[tokio::test]
+async fn tasks_of_others_go_along_when_they_lose_sight() -> anyhow::Result<()> {
+    let office = office().await?;
+    let (zaitsev, nikitin) = (office.client("s-10")?, office.client("s-21")?);
+    let account_id = office.account("acc-1").await?;
+    let create = |assignee: &str| CreateTaskRequest {
+        request_id: request_id(),
+        assignee_id: office.staff[assignee].clone(),
+        due_at: DUE.to_owned(),
+        kind: TaskKind::Call.into(),
+        comment: "Позвонить".to_owned(),
+        account_id: account_id.clone(),
+        ..CreateTaskRequest::default()
+    };
+    let planned = zaitsev.planning().create_task(create("s-10")).await?;
+    let heads_task = planned.into_inner().task_id;
+
+    let absence = MarkAbsentRequest {
+        request_id: request_id(),
+        staff_id: office.staff["s-11"].clone(),
+        from: Some(instant(NOW)),
+        until: Some(instant("2026-03-20T09:00:00+03:00")),
+        substitute_id: office.staff["s-13"].clone(),
+        reason: "отпуск".to_owned(),
+    };
+    office.admin.staff().mark_absent(absence).await?;
+    office.caught_up().await?;
+    let kuznetsov = office.client("s-13")?;
+    let refused = kuznetsov.planning().create_task(create("s-13")).await;
+    let refused = refused.err().context("was planned")?;
+    ensure!(fields(&refused) == ["assignee_id"], "{refused:?}");
+    kuznetsov.planning().create_task(create("s-11")).await?;
+
+    let transfer = TransferAccountsRequest {
+        request_id: request_id(),
+        account_ids: vec![account_id],
+        to_owner_id: office.staff["s-21"].clone(),
+        reason: "другой город".to_owned(),
+        ..TransferAccountsRequest::default()
+    };
+    office.admin.accounts().transfer_accounts(transfer).await?;
+    let mine = async || {
+        let request = GetTaskRequest {
+            task_id: heads_task.clone(),
+            ..GetTaskRequest::default()
+        };
+        let found = nikitin.planning().get_task(request).await;
+        let task = found.ok().and_then(|found| found.into_inner().task);
+        task.is_some_and(|task| task.assignee_id == office.staff["s-21"])
+    };
+    ensure!(eventually(LONG, mine, |mine| *mine).await, "it stayed");
     Ok(())
 }

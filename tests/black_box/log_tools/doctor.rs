@@ -11,20 +11,13 @@ use std::{
 use anyhow::{Context, ensure};
 use tempfile::TempDir;
 use tests::{
+    client::SERVICES,
     eventually,
     office::{Office, binary},
     psql::Psql,
 };
 
 use super::{said, text, tool};
-
-const SERVICES: [&str; 5] = [
-    "accounts",
-    "contacts",
-    "planning",
-    "notifications",
-    "analytics",
-];
 
 /// An installation as an operator configures it, on the engines of an office.
 struct Installation {

@@ -8,7 +8,6 @@ use anyhow::{Context, ensure};
 use serde_json::Value;
 use tests::{
     background::{Background, import},
-    chain::hex,
     office::binary,
 };
 
@@ -93,7 +92,7 @@ async fn exports_are_for_those_who_may_and_leave_a_record() -> anyhow::Result<()
     let end = outside("recompute_chain.py", &[Path::new(&sealed)])?;
     let history = events(&office.admin, "accounts").await?;
     let last = &history[head as usize - 1].hash;
-    let last = hex(last);
+    let last = hex::encode(last);
     ensure!(end == format!("{head} {last}"), "{end}");
     let tampered = path("tampered.jsonl");
     fs::write(&tampered, sealed_text.replacen("prospect", "client", 1))?;

@@ -1,22 +1,15 @@
-//! S09 of the security matrix: what the login of a service can do at its database, and what not.
+//! What the login of a service can do at its database, and what not.
 
 use std::{collections::BTreeSet, path::Path};
 
 use anyhow::ensure;
 use tests::{
     background::{Background, import},
+    client::SERVICES,
     psql::Psql,
 };
 
 use super::{companies, events};
-
-const SERVICES: [&str; 5] = [
-    "accounts",
-    "contacts",
-    "planning",
-    "notifications",
-    "analytics",
-];
 
 const DENIED: &str = "42501";
 

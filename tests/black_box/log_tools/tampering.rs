@@ -2,13 +2,7 @@ use std::{fmt::Write as _, fs, path::Path, time::Duration};
 
 use anyhow::{Context, ensure};
 use api::log::Event;
-use tests::{
-    background::import,
-    chain::{self, hex},
-    eventually,
-    office::Office,
-    psql::Psql,
-};
+use tests::{background::import, chain, eventually, office::Office, psql::Psql};
 
 use super::{companies, events, fails, refused, text};
 
@@ -33,13 +27,13 @@ fn rewritten(events: &[Event], position: i64) -> String {
             let _ = write!(
                 sql,
                 "update log.events set payload = '\\x{}', hash = '\\x{}' where position = {};",
-                hex(&event.payload),
-                hex(&before),
+                hex::encode(&event.payload),
+                hex::encode(&before),
                 event.position
             );
         }
     }
-    sql + &format!("update log.head set hash = '\\x{}';", hex(&before))
+    sql + &format!("update log.head set hash = '\\x{}';", hex::encode(&before))
 }
 
 fn newest(folder: &Path) -> anyhow::Result<std::path::PathBuf> {

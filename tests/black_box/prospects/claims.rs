@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
-use anyhow::ensure;
-use api::accounts::{GetAccountRequest, ListClaimsRequest, RenewClaimRequest};
+use anyhow::{Context, ensure};
+use api::{
+    accounts::{GetAccountRequest, ListClaimsRequest, RegisterOrderRequest, RenewClaimRequest},
+    common::Money,
+    log::ReadEventsRequest,
+};
 use tests::{
     background::{Background, code, instant, reason, request_id},
     client::Client,
@@ -189,5 +193,49 @@ async fn of_a_thousand_attempts_one_is_granted() -> anyhow::Result<()> {
         );
     }
     ensure!(count(&office, "accounts", "account.claim_granted").await? == 1);
+    Ok(())
+}
+
+/// S-10, T-008, T-022: who takes an order under a claim owns the company with it, and it is that
+/// one's sale.
+#[tokio::test]
+async fn a_sale_under_a_claim_is_the_holders() -> anyhow::Result<()> {
+    let office = Background::start("2026-03-13T10:00:00+03:00").await?;
+    let account_id = company(&office, "acc-2004", "+7 900 000-10-04", "").await?;
+    let kuznetsov = office.client("s-13")?;
+    kuznetsov
+        .prospects()
+        .claim_prospect(claim(&account_id))
+        .await?;
+    let order = RegisterOrderRequest {
+        request_id: request_id(),
+        account_id: account_id.clone(),
+        amount: Some(Money {
+            minor_units: 18_000_000,
+            currency: "RUB".to_owned(),
+        }),
+        ..RegisterOrderRequest::default()
+    };
+    for _ in 0..2 {
+        let sold = kuznetsov.accounts().register_order(order.clone()).await?;
+        ensure!(sold.into_inner().converted);
+    }
+    let owner = owner_becomes_known(&office, &account_id).await?;
+    ensure!(owner == office.staff["s-13"], "{owner}");
+    let request = ReadEventsRequest {
+        service: "accounts".to_owned(),
+        limit: 1_000,
+        ..ReadEventsRequest::default()
+    };
+    let events = office.admin.log("accounts").read_events(request).await?;
+    let events = events.into_inner().events.into_iter();
+    let mut orders = events.filter(|event| event.r#type == "account.order_registered");
+    let order = orders.next().context("no order")?;
+    let order: serde_json::Value = serde_json::from_slice(&order.payload)?;
+    ensure!(order["owner_id"] == owner.as_str(), "{order}");
+    ensure!(orders.next().is_none(), "it was sold twice");
+    for event in ["account.owner_assigned", "account.claim_released"] {
+        ensure!(count(&office, "accounts", event).await? == 1, "{event}");
+    }
     Ok(())
 }

@@ -2,10 +2,11 @@
 
 use anyhow::ensure;
 use api::accounts::{
-    AddToProspectListRequest, CreateProspectListRequest, DistributeProspectsRequest,
-    DistributeProspectsResponse, DistributionWay, GetAccountRequest, ListAccountsRequest,
-    ListCallers, ListCardAccessRequest, NextProspectRequest, NextProspectResponse,
-    ProspectCriteria, ReleaseClaimRequest,
+    AddToProspectListRequest, ChangeAccountStatusRequest, CreateProspectListRequest,
+    DistributeProspectsRequest, DistributeProspectsResponse, DistributionWay, GetAccountRequest,
+    ListAccountsRequest, ListCallers, ListCardAccessRequest, MergeAccountsRequest,
+    NextProspectRequest, NextProspectResponse, ProspectCriteria, ReleaseClaimRequest,
+    ReturnToPoolRequest,
 };
 use tests::{
     background::{Background, code, instant, reason, request_id},
@@ -13,7 +14,7 @@ use tests::{
 };
 use tonic::Code;
 
-use super::{call_to, company, count, heads, refusal};
+use super::{call_to, claim, company, count, heads, refusal};
 
 fn next_of(list_id: &str) -> NextProspectRequest {
     NextProspectRequest {
@@ -27,7 +28,7 @@ fn name_of(answer: NextProspectResponse) -> String {
     card.unwrap_or_default().name
 }
 
-/// T-007, T-008, Q-04: the next prospect of a list, given and claimed.
+/// T-007, T-008: the next prospect of a list, given and claimed.
 #[tokio::test]
 async fn the_next_prospect_of_a_list_is_given_once() -> anyhow::Result<()> {
     let office = Background::start("2026-03-13T10:00:00+03:00").await?;
@@ -290,5 +291,141 @@ async fn prospects_are_distributed_evenly() -> anyhow::Result<()> {
     };
     let refused = refusal(zaitsev.prospects().distribute_prospects(elsewhere).await)?;
     ensure!(reason(&refused) == "OWNER_OUT_OF_REACH", "{refused:?}");
+    Ok(())
+}
+
+async fn list_of(office: &Background, ids: &[&str]) -> anyhow::Result<String> {
+    let create = CreateProspectListRequest {
+        request_id: request_id(),
+        name: format!("Список {}", ids.len()),
+        ..CreateProspectListRequest::default()
+    };
+    let mut lists = office.admin.prospects();
+    let list_id = lists
+        .create_prospect_list(create)
+        .await?
+        .into_inner()
+        .list_id;
+    let add = AddToProspectListRequest {
+        request_id: request_id(),
+        list_id: list_id.clone(),
+        account_ids: ids.iter().map(|id| (*id).to_owned()).collect(),
+    };
+    lists.add_to_prospect_list(add).await?;
+    Ok(list_id)
+}
+
+async fn merge(office: &Background, merged: &str, survivor: &str) -> anyhow::Result<()> {
+    let request = MergeAccountsRequest {
+        request_id: request_id(),
+        survivor_id: survivor.to_owned(),
+        merged_id: merged.to_owned(),
+        reason: "одна компания".to_owned(),
+    };
+    office.admin.duplicates().merge_accounts(request).await?;
+    Ok(())
+}
+
+async fn next(client: &Client, list_id: &str) -> anyhow::Result<String> {
+    let given = client.prospects().next_prospect(next_of(list_id)).await?;
+    Ok(name_of(given.into_inner()))
+}
+
+/// T-005, T-007, T-008: a company is one with what was merged into it: its own duplicate keeps nobody
+/// from it, and nobody else calls the numbers of what an owned company answers for.
+#[tokio::test]
+async fn numbers_of_merged_records_are_their_survivors() -> anyhow::Result<()> {
+    let office = Background::start("2026-03-13T10:00:00+03:00").await?;
+    let (fyodorova, phone) = (office.client("s-22")?, "+7 900 000-21-01");
+    let (free, twin) = (
+        company(&office, "Вектор", phone, "s-11").await?,
+        company(&office, "Вектор-Строй", phone, "s-11").await?,
+    );
+    merge(&office, &twin, &free).await?;
+    let request = ReturnToPoolRequest {
+        request_id: request_id(),
+        account_id: free.clone(),
+        reason: "не звонит".to_owned(),
+    };
+    office.admin.accounts().return_to_pool(request).await?;
+    let owned = company(&office, "Гамма", "+7 900 000-21-02", "s-11").await?;
+    let other = company(&office, "Гамма-Сервис", "+7 900 000-21-03", "").await?;
+    merge(&office, &other, &owned).await?;
+    let third = company(&office, "Гамма-Торг", "+7 900 000-21-03", "").await?;
+
+    let list_id = list_of(&office, &[&third, &free]).await?;
+    ensure!(next(&fyodorova, &list_id).await? == "Вектор");
+    ensure!(next(&fyodorova, &list_id).await?.is_empty());
+    let refused = refusal(fyodorova.prospects().claim_prospect(claim(&third)).await)?;
+    ensure!(reason(&refused) == "PHONE_OWNED", "{refused:?}");
+    Ok(())
+}
+
+/// T-007, T-015: a company that has refused is offered to nobody, and comes again when its status
+/// says that somebody works with it.
+#[tokio::test]
+async fn who_has_refused_is_not_given_out() -> anyhow::Result<()> {
+    let office = Background::start("2026-03-13T10:00:00+03:00").await?;
+    let fyodorova = office.client("s-22")?;
+    let account_id = company(&office, "Вектор", "+7 900 000-22-01", "").await?;
+    let list_id = list_of(&office, &[&account_id]).await?;
+    for (status, expected) in [("refused", ""), ("new", "Вектор")] {
+        let request = ChangeAccountStatusRequest {
+            request_id: request_id(),
+            account_id: account_id.clone(),
+            status: status.to_owned(),
+            reason: "так сказали".to_owned(),
+            ..ChangeAccountStatusRequest::default()
+        };
+        office.admin.cards().change_account_status(request).await?;
+        let given = next(&fyodorova, &list_id).await?;
+        ensure!(given == expected, "{status}: {given:?}");
+    }
+    Ok(())
+}
+
+/// T-007, T-008, X-10: of companies with one telephone one is given away, whoever distributes how.
+#[tokio::test]
+async fn of_companies_with_one_telephone_one_is_distributed() -> anyhow::Result<()> {
+    let office = Background::start("2026-03-13T10:00:00+03:00").await?;
+    let mut ids = Vec::new();
+    for name in ["Вектор", "Вектор-Строй"] {
+        ids.push(company(&office, name, "+7 900 000-23-01", "").await?);
+    }
+    let taken = company(&office, "Гамма", "+7 900 000-23-02", "").await?;
+    company(&office, "Гамма-Сервис", "+7 900 000-23-02", "s-21").await?;
+    let list_id = list_of(&office, &[&ids[0], &ids[1], &taken]).await?;
+    let by_list = DistributeProspectsRequest {
+        request_id: request_id(),
+        list_id,
+        staff_ids: vec![office.staff["s-12"].clone(), office.staff["s-13"].clone()],
+        preview: true,
+        ..DistributeProspectsRequest::default()
+    };
+    let answer = distribute(&office.admin, by_list.clone()).await?;
+    ensure!(
+        answer.given == 1 && answer.failures.is_empty(),
+        "{answer:?}"
+    );
+    let named = DistributeProspectsRequest {
+        list_id: String::new(),
+        account_ids: vec![ids[0].clone(), ids[1].clone(), taken.clone()],
+        preview: false,
+        ..by_list
+    };
+    let answer = distribute(&office.admin, named).await?;
+    ensure!(answer.given == 1, "{answer:?}");
+    let failures = answer.failures.into_iter();
+    let failures: Vec<_> = failures
+        .map(|failure| {
+            let reason = failure.violation.unwrap_or_default().reason;
+            (failure.account_id, reason)
+        })
+        .collect();
+    let refused = |id: &String| (id.clone(), "PHONE_OWNED".to_owned());
+    ensure!(
+        failures == [refused(&ids[1]), refused(&taken)],
+        "{failures:?}"
+    );
     Ok(())
 }

@@ -33,7 +33,7 @@ async fn interactions(client: &Client, account_id: &str) -> anyhow::Result<Vec<I
     Ok(answer.into_inner().interactions)
 }
 
-/// T-005, N-07, X-14, invariant 19: merged records answer as one, and are told apart exactly.
+/// T-005, N-07, X-14: merged records answer as one, and are told apart exactly.
 #[tokio::test]
 async fn merged_records_answer_as_one_and_are_told_apart_exactly() -> anyhow::Result<()> {
     let office = Background::start("2026-03-13T10:00:00+03:00").await?;
@@ -314,7 +314,7 @@ async fn sold(
     Ok((told, rows))
 }
 
-/// Invariant 19: whoever merges what with what at once, every record still answers.
+/// Whoever merges what with what at once, every record still answers.
 #[tokio::test]
 async fn merges_at_once_make_no_circle() -> anyhow::Result<()> {
     let office = Background::start("2026-03-13T10:00:00+03:00").await?;

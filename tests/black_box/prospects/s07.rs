@@ -18,7 +18,7 @@ use tonic::{Code, Status};
 
 use super::{call_to, company, heads, refusal, timeline};
 
-/// S-07: three levels of visibility and the masked hit (T-004, T-009, T-023, T-025, Q-04).
+/// S-07: three levels of visibility and the masked hit (T-004, T-009, T-023, T-025).
 #[tokio::test]
 async fn s07_three_levels_of_visibility_and_the_masked_hit() -> anyhow::Result<()> {
     let office = Background::start("2026-03-31T12:00:00+03:00").await?;

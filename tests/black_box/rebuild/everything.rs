@@ -65,11 +65,11 @@ pub(super) async fn happens(office: &Office) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Nothing listens there: what is compared is the view of webhooks, not their deliveries.
+/// Nothing is ever sent there: what is compared is the view of webhooks, not their deliveries.
 async fn tell_an_integrator(admin: &Client) -> anyhow::Result<()> {
     let request = RegisterWebhookRequest {
         request_id: request_id(),
-        url: "http://127.0.0.1:9/orders".to_owned(),
+        url: "https://localhost:9/orders".to_owned(),
         events: vec!["account.order_registered".to_owned()],
         ..RegisterWebhookRequest::default()
     };

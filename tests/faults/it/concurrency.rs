@@ -1,15 +1,13 @@
 //! 64 appenders with pauses, killed sessions and rolled-back transactions; three subscribers.
 
 use anyhow::ensure;
-use es_postgres::{Log, MasterKey};
+use es_postgres::{Log, MIGRATOR, MasterKey};
 use faults::{
     appenders::{Appending, Raced, race},
     seed::Seed,
 };
-use sqlx::{PgPool, migrate::Migrator};
+use sqlx::PgPool;
 use testkit::{Database, Postgres};
-
-static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/accounts");
 
 const EACH: usize = 60;
 

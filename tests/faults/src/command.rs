@@ -199,7 +199,7 @@ impl Caller {
             Ok(answer) => match (command.told)(&answer) {
                 Some(told) => Outcome::Ok {
                     told,
-                    answer: hex(&answer),
+                    answer: hex::encode(&answer),
                 },
                 None => anyhow::bail!("{} answered with something else", command.path),
             },
@@ -218,12 +218,6 @@ impl Caller {
         })?;
         Ok(outcome)
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let digit = |nibble| char::from_digit(u32::from(nibble), 16);
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    digits.filter_map(digit).collect()
 }
 
 /// Messages as they travel.

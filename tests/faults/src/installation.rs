@@ -16,7 +16,10 @@ use nix::{
     unistd::Pid,
 };
 use testkit::Nats;
-use tests::{client::Client, office::binary};
+use tests::{
+    client::{Client, SERVICES},
+    office::binary,
+};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, ChildStdout, Command},
@@ -24,14 +27,6 @@ use tokio::{
 };
 
 use crate::engines::{self, Engines};
-
-pub const SERVICES: [&str; 5] = [
-    "accounts",
-    "contacts",
-    "planning",
-    "notifications",
-    "analytics",
-];
 
 const PASSWORD: &str = "service";
 const READY: Duration = Duration::from_secs(30);

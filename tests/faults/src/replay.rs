@@ -9,10 +9,11 @@ use anyhow::{Context, bail, ensure};
 use es_postgres::{Log, MasterKey};
 use sqlx::PgPool;
 use testkit::Nats;
+use tests::client::SERVICES;
 use tokio::time::Instant;
 
 use crate::{
-    installation::{Installation, SERVICES, Server, Settings, free_address},
+    installation::{Installation, Server, Settings, free_address},
     meanwhile,
 };
 

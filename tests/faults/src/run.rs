@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use tests::client::SERVICES;
 use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     check::{self, Report},
-    installation::{Installation, Kill, SERVICES, Server},
+    installation::{Installation, Kill, Server},
     load::{Callers, Load},
     meanwhile, poison, population,
     replay::{self, Stores},

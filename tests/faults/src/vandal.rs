@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use async_nats::jetstream;
 use futures::TryStreamExt;
+use tests::client::SERVICES;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    installation::SERVICES,
     meanwhile,
     seed::{Seed, one_of},
 };

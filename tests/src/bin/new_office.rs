@@ -1,13 +1,13 @@
 //! `new-office FOLDER`: a data folder with empty databases, for the tests to start offices on copies.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use anyhow::Context;
 
 fn main() -> anyhow::Result<()> {
-    let folder: PathBuf = std::env::args_os()
+    let folder = std::env::args_os()
         .nth(1)
-        .context("say which folder: new-office FOLDER")?
-        .into();
-    tests::office::prepare(&folder)
+        .filter(|folder| !folder.as_encoded_bytes().starts_with(b"-"))
+        .context("usage: new-office FOLDER")?;
+    tests::office::prepare(Path::new(&folder))
 }

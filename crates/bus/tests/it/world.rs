@@ -5,16 +5,13 @@ use bus::Fetched;
 use chrono::DateTime;
 use es::{Actor, Metadata, Recorded, StreamId};
 use es_postgres::{
-    Append, Log, MasterKey, NewEvent,
+    Append, Log, MIGRATOR, MasterKey, NewEvent,
     projection::{Batch, SourceError},
 };
-use sqlx::migrate::Migrator;
 use testkit::{Database, Nats, Postgres};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-
-static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/accounts");
 
 /// A log, a NATS server, and a client of it.
 pub(crate) struct World {

@@ -202,19 +202,3 @@ async fn tampering_is_named_by_its_position() {
     }
     assert_eq!(log.verify(7, |_| {}).await.unwrap().verified, 10);
 }
-
-#[test]
-fn every_service_has_the_same_log() {
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../migrations");
-    let mut shared = 0;
-    // The one that has no migrations but those of the log.
-    for file in std::fs::read_dir(format!("{root}/analytics")).unwrap() {
-        let name = file.unwrap().file_name().into_string().unwrap();
-        let log = |service: &str| std::fs::read(format!("{root}/{service}/{name}")).ok();
-        for service in ["accounts", "contacts", "planning", "notifications"] {
-            assert!(log(service) == log("analytics"), "{service}/{name}");
-        }
-        shared += 1;
-    }
-    assert!(shared >= 10, "only {shared} were compared");
-}

@@ -16,12 +16,10 @@ mod versions;
 
 use chrono::{DateTime, Utc};
 use es::{Actor, StreamId};
-use es_postgres::{Append, CommandContext, Log, MasterKey, NewEvent};
-use sqlx::{PgPool, migrate::Migrator};
+use es_postgres::{Append, CommandContext, Log, MIGRATOR, MasterKey, NewEvent};
+use sqlx::PgPool;
 use testkit::{Database, Postgres};
 use uuid::Uuid;
-
-static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/accounts");
 
 async fn database() -> Database {
     let postgres = Postgres::shared().await.unwrap();

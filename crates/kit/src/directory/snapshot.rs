@@ -51,6 +51,13 @@ impl Scope {
         }
     }
 
+    pub fn includes_all_of(&self, other: &Self) -> bool {
+        match other {
+            Self::All => *self == Self::All,
+            Self::Staff(ids) => ids.iter().all(|id| self.includes(*id)),
+        }
+    }
+
     /// Whether something with this owner is seen; what nobody owns is seen by those who see all.
     pub fn includes_owner(&self, owner: Option<StaffId>) -> bool {
         *self == Self::All || owner.is_some_and(|owner| self.includes(owner))
@@ -165,8 +172,8 @@ impl Snapshot {
         found
     }
 
-    /// As whom somebody acts at a time: first as oneself, then as those who are away and have named
-    /// this substitute (`domain.md`, invariant 15). Whom these stand in for is not passed on.
+    /// As whom somebody acts at a time: first as oneself, then as those who are away then and have
+    /// named this substitute. Whom these stand in for is not passed on.
     pub fn acts_as(&self, principal: &Principal, at: DateTime<Utc>) -> Vec<Principal> {
         let mut all = vec![principal.clone()];
         if let Principal::Staff { id, .. } = principal {
@@ -177,8 +184,9 @@ impl Snapshot {
         all
     }
 
-    /// Whose accounts, tasks and figures these see together (`domain.md`, invariant 11). Which
-    /// methods an operator or analyst may call at all is written in the contract.
+    /// Whose accounts, tasks and figures these see together: a manager one's own, a head also those
+    /// of the groups below, an administrator, operator or analyst everybody's. Which methods an
+    /// operator or analyst may call at all is written in the contract.
     pub fn scope(&self, all: &[Principal]) -> Scope {
         let scopes = all.iter().map(|one| self.own_scope(one));
         scopes
@@ -208,14 +216,7 @@ impl Snapshot {
         })
     }
 
-    /// As [`scope_of`](Self::scope_of), and what they see at a time for somebody away.
-    pub fn scope_at(&self, id: StaffId, at: DateTime<Utc>) -> Scope {
-        let active = self.staff(id).filter(|entry| !entry.dismissed);
-        let acts_as = active.map(|entry| self.acts_as(&as_caller(entry), at));
-        self.scope(&acts_as.unwrap_or_default())
-    }
-
-    /// Who may give whom something to do (invariant 2): a manager to self, a head to self and the
+    /// Who may give whom something to do: a manager to self, a head to self and the
     /// groups below, an administrator to anyone; a substitute to whom the one who is away may.
     pub fn may_plan_for(
         &self,
@@ -439,7 +440,6 @@ mod tests {
             let at = noon() + TimeDelta::minutes(minutes);
             let scope = office.scope(&office.acts_as(&vera, at));
             assert_eq!(scope.includes(anna), acts, "{minutes}");
-            assert_eq!(office.scope_at(staff_id("vera"), at), scope, "{minutes}");
             assert_eq!(office.may_plan_for(&vera, anna, at), acts, "{minutes}");
             assert!(scope.includes(staff_id("vera")));
         }

@@ -1,6 +1,6 @@
 //! What a service has destroyed for one person. Every service records it in its own log.
 
-use es::{Aggregate, CodecError, Kind, Recorded, Subject};
+use es::{Aggregate, CodecError, Never, Recorded, Subject};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vocabulary::AccountId;
@@ -48,29 +48,15 @@ pub struct State {
     done: bool,
 }
 
-/// There is nothing against it.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum Rejection {}
-
-impl es::Rejection for Rejection {
-    fn kind(&self) -> Kind {
-        match *self {}
-    }
-
-    fn reason(&self) -> &'static str {
-        match *self {}
-    }
-}
-
 impl Aggregate for Erasure {
     type State = State;
     type Command = CarriedOut;
     type Event = Event;
-    type Rejection = Rejection;
+    type Rejection = Never;
 
     const CATEGORY: &'static str = "erasure";
 
-    fn decide(state: &State, done: CarriedOut) -> Result<Vec<Event>, Rejection> {
+    fn decide(state: &State, done: CarriedOut) -> Result<Vec<Event>, Never> {
         Ok(if state.done {
             Vec::new()
         } else {

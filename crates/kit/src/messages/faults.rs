@@ -117,6 +117,10 @@ pub(super) const TABLE: &[(&str, &str)] = &[
         "нужно для поля с выбором, и только для него",
     ),
     ("is there twice", "указано дважды"),
+    (
+        "has the name of another entry",
+        "называется так же, как другая запись справочника",
+    ),
     ("is too long", "слишком длинно"),
     ("must be a text", "должен быть текст"),
     (
@@ -347,6 +351,10 @@ pub(super) const TABLE: &[(&str, &str)] = &[
     (
         "must be an https address without a name, a password or a # in it",
         "должен быть адрес https без имени, пароля и #",
+    ),
+    (
+        "must be a public address, not one of this machine or of a private network",
+        "должен быть публичный адрес, а не этой машины и не внутренней сети",
     ),
     (
         "must be * or as account.* or account.order_registered",

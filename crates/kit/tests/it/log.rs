@@ -4,12 +4,13 @@ use api::log::{
     Event, GetHeadRequest, ReadEventsRequest, SubscribeEventsRequest, VerifyLogRequest,
     log_service_client::LogServiceClient,
 };
+use es_postgres::MIGRATOR;
 use kit::{Service, StartError};
 use prost_types::Timestamp;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::office::{ACCOUNTS, Office, record, record_raw};
+use crate::office::{Office, record, record_raw};
 
 /// As the contract describes it, knowing nothing of the crate that makes the chain.
 fn hash(before: &[u8], event: &Event) -> Vec<u8> {
@@ -116,7 +117,7 @@ async fn a_reader_outside_recomputes_the_chain() {
 async fn another_master_key_stops_the_start() {
     let office = Office::start().await;
     let stranger = office.with_another_master_key().await;
-    let refused = Service::open(&stranger, "accounts", &ACCOUNTS).await.err();
+    let refused = Service::open(&stranger, "accounts", &MIGRATOR).await.err();
     let said = refused
         .as_ref()
         .map(ToString::to_string)

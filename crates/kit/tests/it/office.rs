@@ -2,16 +2,12 @@ use std::{path::PathBuf, time::Duration};
 
 use chrono::{DateTime, Utc};
 use es::{Actor, Metadata, StreamId};
-use es_postgres::{Append, Log, NewEvent};
+use es_postgres::{Append, Log, MIGRATOR, NewEvent};
 use kit::{Config, Mounted, Node, Service, StartError};
 use secrecy::SecretString;
 use serde_json::Value;
-use sqlx::migrate::Migrator;
 use testkit::{Nats, Postgres};
 use uuid::Uuid;
-
-pub(crate) static ACCOUNTS: Migrator = sqlx::migrate!("../../migrations/accounts");
-static CONTACTS: Migrator = sqlx::migrate!("../../migrations/contacts");
 
 /// A process with accounts and contacts.
 pub(crate) struct Office {
@@ -26,15 +22,15 @@ impl Office {
     pub(crate) async fn start() -> Self {
         let nats = Nats::start().await.unwrap();
         let mut config = config(&nats.url());
-        for (service, migrator) in [("accounts", &ACCOUNTS), ("contacts", &CONTACTS)] {
-            let url = database(service, Some(migrator)).await;
+        for service in ["accounts", "contacts"] {
+            let url = database(service, true).await;
             config.database.urls.insert(service, url);
         }
         kit::create_keys(&config.keys.folder).unwrap();
         let keys = config.keys.folder.clone();
         let node = Node::start(config).await.unwrap();
-        let accounts = Service::open(&node, "accounts", &ACCOUNTS).await.unwrap();
-        let contacts = Service::open(&node, "contacts", &CONTACTS).await.unwrap();
+        let accounts = Service::open(&node, "accounts", &MIGRATOR).await.unwrap();
+        let contacts = Service::open(&node, "contacts", &MIGRATOR).await.unwrap();
         let mounted = vec![Mounted::new(&accounts), Mounted::new(&contacts)];
         let server = node.clone();
         node.tasks.spawn_to_end("server", async move {
@@ -71,12 +67,12 @@ impl Office {
 /// Opening a service on a database without its tables.
 pub(crate) async fn open_on_an_empty_database() -> Result<Service, StartError> {
     let mut config = config("nats://127.0.0.1:1");
-    let url = database("empty", None).await;
+    let url = database("empty", false).await;
     config.database.urls.insert("accounts", url);
     config.keys.folder.push("empty");
     kit::create_keys(&config.keys.folder).unwrap();
     let node = Node::start(config).await.unwrap();
-    let opened = Service::open(&node, "accounts", &ACCOUNTS).await;
+    let opened = Service::open(&node, "accounts", &MIGRATOR).await;
     std::fs::remove_dir_all(&node.config.keys.folder).unwrap();
     opened
 }
@@ -90,7 +86,7 @@ fn config(nats: &str) -> Config {
 }
 
 /// As an installation does it: the owner migrates, the service has a login of its own.
-async fn database(name: &str, migrator: Option<&Migrator>) -> SecretString {
+async fn database(name: &str, migrated: bool) -> SecretString {
     let postgres = Postgres::shared().await.unwrap();
     let name = format!("kit_{name}_{}", std::process::id());
     let login = format!("kit_{}", std::process::id());
@@ -102,12 +98,12 @@ async fn database(name: &str, migrator: Option<&Migrator>) -> SecretString {
     kit::migrate::create_database(&anywhere, &name)
         .await
         .unwrap();
-    let Some(migrator) = migrator else {
+    if !migrated {
         return owner.into();
-    };
+    }
     let url: SecretString = owner.clone().into();
-    kit::migrate::run(&url, migrator).await.unwrap();
-    kit::migrate::run(&url, migrator).await.unwrap();
+    kit::migrate::run(&url, &MIGRATOR).await.unwrap();
+    kit::migrate::run(&url, &MIGRATOR).await.unwrap();
     let password = "it's \"secret\"".into();
     kit::migrate::create_login(&url, &login, &password)
         .await

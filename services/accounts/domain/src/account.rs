@@ -47,6 +47,8 @@ pub struct State {
     pub status: Option<String>,
     pub orders: BTreeMap<OrderId, KnownOrder>,
     pub claim: Option<Claim>,
+    /// The one before it.
+    pub former_claim: Option<Claim>,
     /// The account that answers for this one.
     pub merged_into: Option<AccountId>,
 }
@@ -199,8 +201,8 @@ pub struct Order {
     pub taken: Taken,
     /// Who owned the account when it was ordered, and in which group then.
     pub owner: Option<Owner>,
-    /// It is ordered now: refused when the owner is another one by now.
-    pub now: bool,
+    /// When it is registered, if it is ordered now: refused when the owner is another one by then.
+    pub now: Option<DateTime<Utc>>,
 }
 
 impl Order {
@@ -506,11 +508,12 @@ fn register_order(now: &State, order: Order) -> Result<Vec<Event>, Rejection> {
         let already = order.repeats(known).then(Vec::new);
         return already.ok_or(Rejection::OrderExists);
     }
-    if order.now && order.owner.map(|owner| owner.id) != now.owner_id {
-        return Err(Rejection::OwnerChanged);
-    }
+    let mut events = match order.now {
+        Some(at) => claim::sell(now, order.owner, at)?,
+        None => Vec::new(),
+    };
     let (order_id, converted_at) = (order.id, order.ordered_at);
-    let mut events = vec![Event::OrderRegistered(OrderRegistered {
+    events.push(Event::OrderRegistered(OrderRegistered {
         order_id,
         external_id: order.external_id,
         amount: order.amount,
@@ -518,7 +521,7 @@ fn register_order(now: &State, order: Order) -> Result<Vec<Event>, Rejection> {
         taken: Some(order.taken),
         owner_id: order.owner.map(|owner| owner.id),
         owner_group_id: order.owner.and_then(|owner| owner.group_id),
-    })];
+    }));
     if !now.client {
         events.push(Event::ConvertedToClient(ConvertedToClient {
             order_id,

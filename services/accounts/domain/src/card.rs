@@ -44,8 +44,8 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// Whether it says who this is and how they can be reached (`domain.md`, invariant 38). The rest
-    /// of a card is about the sale.
+    /// Whether it says who this is and how they can be reached, which managers edit only where the
+    /// office allows it. The rest of a card is about the sale.
     pub fn touch_personal_data(&self) -> bool {
         self.name.is_some()
             || self.phones.is_some()

@@ -139,20 +139,30 @@ impl State {
 
     /// What can be chosen under this name.
     pub fn choose(&self, list: List, text: &str) -> Option<&Entry> {
-        let active = self.entries(list).iter().filter(|offer| offer.active);
-        active.map(|offer| &offer.what).find(|e| e.is_called(text))
+        called(self.entries(list), text).find_map(|offer| offer.active.then_some(&offer.what))
     }
 
-    /// What was ever called so: for filters.
+    /// What was ever called so, rather what can be chosen: for filters.
     pub fn find(&self, list: List, text: &str) -> Option<&Entry> {
-        let all = self.entries(list).iter().map(|offer| &offer.what);
-        all.into_iter().find(|entry| entry.is_called(text))
+        let withdrawn = || {
+            called(self.entries(list), text)
+                .next()
+                .map(|offer| &offer.what)
+        };
+        self.choose(list, text).or_else(withdrawn)
     }
 
     /// The status that new accounts get.
     pub fn first_status(&self) -> Option<&Entry> {
         let mut active = self.entries(List::Status).iter();
         active.find(|offer| offer.active).map(|offer| &offer.what)
+    }
+
+    /// Keys of the statuses with which nobody works with an account.
+    pub fn closed_statuses(&self) -> Vec<String> {
+        let statuses = self.entries(List::Status).iter().map(|offer| &offer.what);
+        let closed = statuses.filter(|status| status.closed);
+        closed.map(|status| status.key.clone()).collect()
     }
 
     /// The fields in force.
@@ -180,6 +190,16 @@ impl State {
         let mut all = self.fields.iter_mut();
         all.find(|offer| offer.what.last().is_some_and(|field| field.key == key))
     }
+}
+
+/// What has this key, before what has this name.
+fn called<'a>(offers: &'a [Offer<Entry>], text: &str) -> impl Iterator<Item = &'a Offer<Entry>> {
+    let by_key = offers.iter().filter(move |offer| offer.what.key == text);
+    by_key.chain(
+        offers
+            .iter()
+            .filter(move |offer| offer.what.is_called(text)),
+    )
 }
 
 #[derive(Debug, Clone)]
@@ -334,6 +354,19 @@ fn publish(now: &State, list: List, entries: Vec<Entry>) -> Result<Vec<Event>, R
     if list != List::Status {
         faults.extend(closed_among("entries", &entries));
     }
+    for (index, entry) in entries.iter().enumerate() {
+        // What this publication itself changes is compared above.
+        let others = now.entries(list).iter().filter(|offer| {
+            offer.active && entries.iter().all(|entry| entry.key != offer.what.key)
+        });
+        if others
+            .map(|offer| &offer.what)
+            .any(|other| other.shares_a_name_with(entry))
+        {
+            let fault = "has the name of another entry";
+            faults.push(Violation::new(format!("entries[{index}]"), fault));
+        }
+    }
     if !faults.is_empty() {
         return Err(Rejection::Invalid(faults));
     }
@@ -427,12 +460,8 @@ fn faults_of_entries(field: &str, entries: &[Entry]) -> Vec<Violation> {
             let fault = "must not be empty";
             faults.push(Violation::new(format!("{field}[{index}].name"), fault));
         }
-        let names = || std::iter::once(&entry.name).chain(&entry.aliases);
         let before = entries.get(..index).unwrap_or_default();
-        if before
-            .iter()
-            .any(|other| other.key == entry.key || names().any(|name| other.is_called(name)))
-        {
+        if before.iter().any(|other| other.shares_a_name_with(entry)) {
             let fault = "is there twice";
             faults.push(Violation::new(format!("{field}[{index}]"), fault));
         }

@@ -446,7 +446,8 @@ fn after(deal: &Standing, end: End, command: Command) -> Result<Vec<Event>, Reje
     }
 }
 
-/// Names everything that is missing at once (`domain.md`, invariant 23); documents only if given.
+/// A stage is entered with all that it requires. Names everything that is missing at once;
+/// documents only if given.
 fn pass(
     stage: &pipeline::Stage,
     details: &Details,

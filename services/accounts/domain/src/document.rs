@@ -1,7 +1,7 @@
 //! Documents: a proposal, a contract, a regulation. What is recorded is which bytes they are; the
 //! bytes themselves lie elsewhere, under their hash. A new version leaves the one before readable.
 
-use es::{Aggregate, Kind, Personal};
+use es::{Aggregate, Never, Personal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vocabulary::{AccountId, DealId, DocumentId};
@@ -79,30 +79,16 @@ impl Version {
     }
 }
 
-/// There is nothing against it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Rejection {}
-
-impl es::Rejection for Rejection {
-    fn kind(&self) -> Kind {
-        match *self {}
-    }
-
-    fn reason(&self) -> &'static str {
-        match *self {}
-    }
-}
-
 impl Aggregate for Document {
     /// The last version.
     type State = Option<Attached>;
     type Command = Version;
     type Event = Event;
-    type Rejection = Rejection;
+    type Rejection = Never;
 
     const CATEGORY: &'static str = "document";
 
-    fn decide(last: &Option<Attached>, version: Version) -> Result<Vec<Event>, Rejection> {
+    fn decide(last: &Option<Attached>, version: Version) -> Result<Vec<Event>, Never> {
         let attached = version.after(last.as_ref());
         Ok(attached.map(Event::Attached).into_iter().collect())
     }
@@ -140,11 +126,11 @@ impl Aggregate for Access {
     type State = bool;
     type Command = Accessed;
     type Event = AccessEvent;
-    type Rejection = Rejection;
+    type Rejection = Never;
 
     const CATEGORY: &'static str = "document_access";
 
-    fn decide(recorded: &bool, accessed: Accessed) -> Result<Vec<AccessEvent>, Rejection> {
+    fn decide(recorded: &bool, accessed: Accessed) -> Result<Vec<AccessEvent>, Never> {
         Ok(match recorded {
             true => Vec::new(),
             false => vec![AccessEvent::Accessed(accessed)],

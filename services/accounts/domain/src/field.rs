@@ -5,7 +5,7 @@ use std::fmt;
 use chrono::NaiveDate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use vocabulary::{InvalidMoney, Money, fold_for_search, normalise};
+use vocabulary::{InvalidMoney, Money, fold_for_search, is_of_our_time, normalise};
 
 use crate::catalogue::Entry;
 
@@ -165,6 +165,7 @@ fn date(text: &str) -> Option<NaiveDate> {
     ["%Y-%m-%d", "%d.%m.%Y"]
         .iter()
         .find_map(|form| NaiveDate::parse_from_str(day, form).ok())
+        .filter(is_of_our_time)
 }
 
 fn yes_no(text: &str) -> Option<bool> {
@@ -241,6 +242,12 @@ impl Entry {
                 .chain(std::iter::once(&self.name))
                 .chain(&self.aliases)
                 .any(|name| fold_for_search(name) == text)
+    }
+
+    /// Whether a text could mean either.
+    pub fn shares_a_name_with(&self, other: &Self) -> bool {
+        let mut names = [&other.key, &other.name].into_iter().chain(&other.aliases);
+        names.any(|name| self.is_called(name))
     }
 }
 

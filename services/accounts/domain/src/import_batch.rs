@@ -1,7 +1,10 @@
 //! What became of the rows of an imported file, as many of them as one request brought. Kept for
-//! ever: the same file gets the same report again, and an order can be traced to its row.
+//! ever: the same file gets the same report again, and an order can be traced to its row. Only what
+//! was refused can be taken later, once what was missing is there.
 
-use es::{Aggregate, Violation};
+use std::collections::BTreeMap;
+
+use es::{Aggregate, Never, Violation};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -85,7 +88,8 @@ pub fn id(import_id: ImportId, first_row: i64) -> Uuid {
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct State {
-    pub recorded: Option<Batch>,
+    /// By their numbers.
+    pub rows: BTreeMap<i64, Row>,
 }
 
 #[derive(Debug, Clone)]
@@ -93,42 +97,41 @@ pub enum Command {
     Record(Batch),
 }
 
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum Rejection {}
-
-impl es::Rejection for Rejection {
-    fn kind(&self) -> es::Kind {
-        match *self {}
-    }
-
-    fn reason(&self) -> &'static str {
-        match *self {}
-    }
-}
-
 impl Aggregate for ImportBatch {
     type State = State;
     type Command = Command;
     type Event = Event;
-    type Rejection = Rejection;
+    type Rejection = Never;
 
     const CATEGORY: &'static str = "import_batch";
 
-    /// The first report stands.
-    fn decide(state: &State, command: Command) -> Result<Vec<Event>, Rejection> {
-        let Command::Record(batch) = command;
-        Ok(match state.recorded {
-            Some(_) => Vec::new(),
-            None => vec![Event::Recorded(batch)],
+    /// The first report of a row stands, unless it was refused and is not any more.
+    fn decide(state: &State, command: Command) -> Result<Vec<Event>, Never> {
+        let Command::Record(mut batch) = command;
+        batch.rows.retain(|row| is_news(state, row));
+        Ok(if batch.rows.is_empty() {
+            Vec::new()
+        } else {
+            vec![Event::Recorded(batch)]
         })
     }
 
-    fn evolve(_: State, event: &Event) -> State {
+    fn evolve(mut state: State, event: &Event) -> State {
         let Event::Recorded(batch) = event;
-        State {
-            recorded: Some(batch.clone()),
+        for row in &batch.rows {
+            if is_news(&state, row) {
+                state.rows.insert(row.row, row.clone());
+            }
         }
+        state
     }
+}
+
+fn is_news(state: &State, row: &Row) -> bool {
+    state
+        .rows
+        .get(&row.row)
+        .is_none_or(|known| known.outcome == Outcome::Rejected && row.outcome != Outcome::Rejected)
 }
 
 #[cfg(test)]
@@ -157,8 +160,25 @@ mod tests {
         given::<ImportBatch>([])
             .when(Command::Record(batch(Outcome::Created)))
             .then([first.clone()]);
-        given::<ImportBatch>([first])
-            .when(Command::Record(batch(Outcome::Repeated)))
+        for later in [Outcome::Repeated, Outcome::Rejected] {
+            given::<ImportBatch>([first.clone()])
+                .when(Command::Record(batch(later)))
+                .then_nothing();
+        }
+    }
+
+    #[test]
+    fn what_was_refused_can_be_taken_later() {
+        let refused = Event::Recorded(batch(Outcome::Rejected));
+        let taken = Event::Recorded(batch(Outcome::Created));
+        given::<ImportBatch>([refused.clone()])
+            .when(Command::Record(batch(Outcome::Rejected)))
+            .then_nothing();
+        given::<ImportBatch>([refused.clone()])
+            .when(Command::Record(batch(Outcome::Created)))
+            .then([taken.clone()]);
+        given::<ImportBatch>([refused, taken])
+            .when(Command::Record(batch(Outcome::Rejected)))
             .then_nothing();
     }
 }

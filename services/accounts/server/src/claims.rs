@@ -56,7 +56,8 @@ pub(crate) async fn grant(
     for _ in 0..ATTEMPTS {
         let log = &service.log;
         if others_own_its_phones(service, ctx, id).await? {
-            let first = given_before(service, ctx).await.map_err(Refusal::Failed)?;
+            let first = log.answered(&context).await;
+            let first = first.map_err(|error| Refusal::Failed(error.into()))?;
             return first.ok_or(Refusal::PhoneOwned);
         }
         match log
@@ -88,33 +89,8 @@ async fn others_own_its_phones(
     ctx: &Ctx,
     id: AccountId,
 ) -> Result<bool, Refusal> {
-    let failed = |error: AppError| Refusal::Failed(error);
-    let pool = service.pool();
-    let company = companies::find(pool, id).await;
-    let Some(company) = company.map_err(|error| failed(error.into()))? else {
-        return Ok(false);
-    };
-    let taken = companies::owned_by_others(pool, &company.phones, ctx.staff_id()).await;
-    taken.map_err(|error| failed(error.into()))
-}
-
-/// What the same request brought the first time, for what is refused outside of the log: an answer
-/// that was lost is given again, whatever stands against the request by now.
-pub(crate) async fn given_before(
-    service: &Service,
-    ctx: &Ctx,
-) -> Result<Option<Outcome<Account>>, AppError> {
-    // On no account, so that nothing else can come of it.
-    let command = Command::ExpireClaim { now: ctx.now };
-    let log = &service.log;
-    match log
-        .execute::<Account>(&ctx.command(), Uuid::nil(), command)
-        .await
-    {
-        Ok(first) => Ok(Some(first)),
-        Err(ExecuteError::Rejected(_)) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+    let shared = companies::shares_a_phone_with_others(service.pool(), id, ctx.staff_id()).await;
+    shared.map_err(|error| Refusal::Failed(error.into()))
 }
 
 impl Refusal {

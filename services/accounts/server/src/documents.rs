@@ -7,15 +7,12 @@ mod erased;
 mod types;
 mod upload;
 
-use std::fmt::Write as _;
-
 use accounts_domain::{catalogue::List, document::Attached};
 use api::accounts::{
     self as pb, DownloadDocumentRequest, DownloadDocumentResponse, ListDocumentsRequest,
     ListDocumentsResponse, UploadDocumentRequest, UploadDocumentResponse,
     documents_service_server::DocumentsService,
 };
-use aws_lc_rs::digest::Context;
 use kit::{
     AppError, Ctx, Service, Streaming, Violations, fingerprint, objects::Objects, timestamp,
 };
@@ -120,19 +117,6 @@ impl Place {
 /// can be destroyed.
 fn object(account_id: Uuid, sha256: &str) -> [String; 2] {
     [account_id.to_string(), sha256.to_owned()]
-}
-
-/// What all bytes come to that were seen.
-fn hexadecimal(digest: Context) -> String {
-    digest
-        .finish()
-        .as_ref()
-        .iter()
-        .fold(String::new(), |mut text, byte| {
-            // Writing to a text cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }
 
 fn document(row: DocumentRow) -> pb::Document {

@@ -8,13 +8,13 @@ use api::accounts::{
     MergeAccountsResponse, UnmergeAccountsRequest, UnmergeAccountsResponse,
     duplicates_service_server::DuplicatesService,
 };
-use es_postgres::ExecuteError;
+use es_postgres::{ExecuteError, Outcome};
 use kit::{AppError, Ctx, Service, Violations};
 use tonic::{Request, Response, Status};
 use vocabulary::{AccountId, Email, PhoneNumber, StaffId};
 
 use crate::{
-    claims,
+    claims, owners,
     views::{companies, people},
     wire::{MAX_TEXT, caught_up, checked},
 };
@@ -158,7 +158,13 @@ impl Duplicates {
         let reason = v.required("reason", &req.reason, MAX_TEXT);
         let merged = checked(v, merged)?;
         caught_up(&self.service).await?;
-        self.visible(ctx, merged).await?;
+        if let Err(unseen) = self.visible(ctx, merged).await {
+            // Apart again, it may be in the pool, or somebody's whom the caller does not see.
+            return match self.service.log.answered(&ctx.command()).await? {
+                Some(first) => Ok(self.unmerged(&first)),
+                None => Err(unseen),
+            };
+        }
         let record = self.service.log.load::<Account>(merged.0).await?.state;
         let directory = self.service.directory.snapshot();
         // Whoever sees the survivor must not get to see by this what somebody else owns.
@@ -167,19 +173,23 @@ impl Duplicates {
         }
         let owner_left = record
             .owner_id
-            .is_some_and(|owner| directory.staff(owner).is_none_or(|entry| entry.dismissed));
+            .is_some_and(|owner| !directory.staff(owner).is_some_and(owners::can_own));
         let command = Command::Unmerge { reason, owner_left };
         let context = ctx.command();
         let log = &self.service.log;
         let outcome = log.execute::<Account>(&context, merged.0, command).await?;
+        Ok(self.unmerged(&outcome))
+    }
+
+    fn unmerged(&self, outcome: &Outcome<Account>) -> UnmergeAccountsResponse {
         let survivor = outcome.events.iter().find_map(|event| match event {
             Event::Unmerged(unmerged) => Some(unmerged.survivor_id),
             _ => None,
         });
-        Ok(UnmergeAccountsResponse {
+        UnmergeAccountsResponse {
             survivor_id: survivor.map_or_else(String::new, |id| id.to_string()),
-            recorded: Some(self.service.recorded(&outcome)),
-        })
+            recorded: Some(self.service.recorded(outcome)),
+        }
     }
 }
 

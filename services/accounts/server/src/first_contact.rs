@@ -52,7 +52,7 @@ impl Reaction for FirstContact {
         // Who speaks for somebody away wins the company for that one.
         let absent = event.metadata.on_behalf_of.map(StaffId);
         let by = absent.unwrap_or(logged.author);
-        // Who was dismissed since owns nothing (`domain.md`, invariant 13): the claim ends by itself.
+        // Who was dismissed since owns nothing: the claim ends by itself.
         let winner = self.service.known_staff(by).await?;
         if !winner.is_some_and(|winner| owners::can_own(&winner)) {
             return Ok(());

@@ -1,5 +1,5 @@
-//! Open deals belong to whom the company belongs to (`domain.md`, invariant 14): they follow it to
-//! another owner, into the pool, and to the owner of the company that it was merged into.
+//! Open deals belong to whom the company belongs to: they follow it to another owner, into the
+//! pool, and to the owner of the company that it was merged into.
 
 use std::time::Duration;
 

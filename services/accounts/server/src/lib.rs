@@ -4,7 +4,13 @@
 //! Owns the log `accounts` and the read models of its API. What other services must know of staff
 //! and owners they read from its events; of planning it knows the open tasks, from its events.
 
-use kit::{Mounted, Node, Service, StartError, objects::Objects, stop_list::StopListView};
+use std::sync::LazyLock;
+
+use kit::{
+    Mounted, Node, Service, StartError, migrate::with_log, objects::Objects,
+    stop_list::StopListView,
+};
+use sqlx::migrate::Migrator;
 
 mod access;
 mod accounts;
@@ -39,9 +45,11 @@ mod wire;
 
 pub use export::TITLES as EXPORT_TITLES;
 
-pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../../migrations/accounts");
+/// The tables of the log, and what search needs. Read models make their own.
+pub static MIGRATOR: LazyLock<Migrator> =
+    LazyLock::new(|| with_log(&sqlx::migrate!("../../../migrations/accounts")));
 
-/// Opens the log, follows it with every read model, and answers.
+/// Opens the log, starts views, reactions and timers, and mounts the services.
 pub async fn start(node: &Node) -> Result<Mounted, StartError> {
     let service = Service::open(node, "accounts", &MIGRATOR).await?;
     service.project(views::people::People).await?;

@@ -50,7 +50,8 @@ impl Handlers {
     }
 }
 
-/// Invariant 38. Who logs events does so, for whomever he stands in. The log itself is asked: what an administrator turned a moment ago counts.
+/// Who logs events edits personal data only where the office allows it, for whomever he stands in.
+/// The log itself is asked: what an administrator turned a moment ago counts.
 pub(crate) async fn check_may_change_personal_data(
     service: &Service,
     ctx: &Ctx,

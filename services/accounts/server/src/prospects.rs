@@ -177,7 +177,10 @@ impl ProspectsService for Prospects {
         request: Request<NextProspectRequest>,
     ) -> Result<Response<NextProspectResponse>, Status> {
         let (ctx, req) = self.service.command(request).await?;
-        Ok(Response::new(next::run(&self.service, &ctx, req).await?))
+        let known = self.catalogue.get().await?;
+        Ok(Response::new(
+            next::run(&self.service, &known, &ctx, req).await?,
+        ))
     }
 
     async fn create_prospect_list(
@@ -248,8 +251,9 @@ impl ProspectsService for Prospects {
         request: Request<DistributeProspectsRequest>,
     ) -> Result<Response<DistributeProspectsResponse>, Status> {
         let (ctx, req) = self.service.command(request).await?;
+        let known = self.catalogue.get().await?;
         Ok(Response::new(
-            distribution::run(&self.service, &ctx, req).await?,
+            distribution::run(&self.service, &known, &ctx, req).await?,
         ))
     }
 }

@@ -92,8 +92,7 @@ impl SavedViews {
             Some(share_view_request::With::GroupId(text)) => group(&mut v, ctx, &text),
         };
         let id = checked(v, id)?;
-        self.may_manage(ctx, id).await?;
-        let outcome = self.execute(ctx, id, Command::Share { with }).await?;
+        let outcome = self.manage(ctx, id, Command::Share { with }).await?;
         Ok(ShareViewResponse {
             recorded: Some(self.service.recorded(&outcome)),
         })
@@ -107,22 +106,26 @@ impl SavedViews {
         let mut v = Violations::new();
         let id: Option<SavedViewId> = v.id("view_id", &req.view_id);
         let id = checked(v, id)?;
-        self.may_manage(ctx, id).await?;
-        let outcome = self.execute(ctx, id, Command::Delete).await?;
+        let outcome = self.manage(ctx, id, Command::Delete).await?;
         Ok(DeleteViewResponse {
             recorded: Some(self.service.recorded(&outcome)),
         })
     }
 
-    async fn execute(
+    async fn manage(
         &self,
         ctx: &Ctx,
         id: SavedViewId,
         command: Command,
     ) -> Result<Outcome<SavedView>, AppError> {
-        let context = ctx.command();
         let log = &self.service.log;
-        Ok(log.execute::<SavedView>(&context, id.0, command).await?)
+        let may = self.may_manage(ctx, id).await;
+        let context = ctx.command();
+        match may {
+            Ok(()) => Ok(log.execute(&context, id.0, command).await?),
+            // Whoever has deleted it does not find it again.
+            Err(refused) => log.answered(&context).await?.ok_or(refused),
+        }
     }
 
     /// A view that the caller finds.

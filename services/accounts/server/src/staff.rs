@@ -45,6 +45,8 @@ impl Staff {
     }
 
     async fn duties(&self, id: StaffId) -> Result<Duties, AppError> {
+        // What somebody planned a moment ago is open, too.
+        self.service.catch_up_with("planning").await?;
         caught_up(&self.service).await?;
         let to_come = transfers::to_come(&self.service, id).await?;
         // Behind it: what comes in between counts as owned.

@@ -1,5 +1,5 @@
 //! Analytics: reports as projections of the other services' events. Owns no business facts; its
-//! log holds only what it will decide itself.
+//! log holds only what every service records: erasures that it carried out, exports of its log.
 
 mod facts_view;
 mod metrics;
@@ -12,7 +12,7 @@ use kit::{Mounted, Node, Service, StartError, erasure::Erasures};
 use crate::{facts_view::FactsView, reports::Reports};
 
 /// The tables of the log. Read models make their own.
-pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../../migrations/analytics");
+pub use es_postgres::MIGRATOR;
 
 /// Follows the logs of accounts and contacts and answers from what it has counted.
 pub async fn start(node: &Node) -> Result<Mounted, StartError> {

@@ -1,7 +1,5 @@
 //! Who is to be forgotten, who is, and what each service has destroyed: the certificates.
 
-use std::fmt::Write as _;
-
 use api::contacts::{self, ErasureState};
 use chrono::{DateTime, Utc};
 use contacts_domain::data_subject::{Erased, ErasureRequested};
@@ -190,17 +188,10 @@ impl Erasure {
             stop_list_entries: self.stop_list_entries,
             parts: parts.into_iter().map(Into::into).collect(),
             log_position: self.position,
-            log_hash: hex(&self.hash),
+            log_hash: hex::encode(&self.hash),
             interactions_to_review: Vec::new(),
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 impl From<Part> for contacts::ErasedPart {

@@ -19,11 +19,16 @@ mod timeline_view;
 #[cfg(test)]
 mod view_tests;
 
+use std::sync::LazyLock;
+
 use api::contacts::{
     contacts_service_server::ContactsServiceServer,
     person_export_service_server::PersonExportServiceServer,
 };
-use kit::{Mounted, Node, Service, StartError, erasure::Erasures, stop_list::StopListView};
+use kit::{
+    Mounted, Node, Service, StartError, erasure::Erasures, migrate::with_log,
+    stop_list::StopListView,
+};
 use sqlx::migrate::Migrator;
 
 use crate::{
@@ -31,9 +36,11 @@ use crate::{
     policy_view::PolicyView, tasks_view::TasksView, timeline_view::TimelineView,
 };
 
-pub static MIGRATOR: Migrator = sqlx::migrate!("../../../migrations/contacts");
+/// The tables of the log, and what search needs. Read models make their own.
+pub static MIGRATOR: LazyLock<Migrator> =
+    LazyLock::new(|| with_log(&sqlx::migrate!("../../../migrations/contacts")));
 
-/// Opens the log, starts the views and mounts the service.
+/// Opens the log, starts views and reactions, and mounts the services.
 pub async fn start(node: &Node) -> Result<Mounted, StartError> {
     let service = Service::open(node, "contacts", &MIGRATOR).await?;
     service.project(PersonsView).await?;

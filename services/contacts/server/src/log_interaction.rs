@@ -130,7 +130,7 @@ fn check_next_step(v: &mut Violations, ctx: &Ctx, step: &NextStepRequest) {
     }
 }
 
-/// While somebody has claimed it, nobody else speaks with it (`domain.md`, invariant 10).
+/// While somebody has claimed it, nobody else speaks with it.
 fn check_claim(ctx: &Ctx, account: &AccountEntry) -> Result<(), AppError> {
     match account.claim_at(ctx.now) {
         Some(claim) if !ctx.is(claim.holder_id) => Err(AppError::precondition(

@@ -49,8 +49,7 @@ impl Projection for PolicyView {
     }
 }
 
-/// Invariant 38: who logs events edits personal data only where the office allows it,
-/// for whomever he stands in.
+/// Who logs events edits personal data only where the office allows it, for whomever he stands in.
 pub(crate) async fn check_may_change_personal_data(
     service: &Service,
     ctx: &Ctx,

@@ -1,4 +1,4 @@
-//! Target P1: the append of the log crate against a plain INSERT.
+//! The append of the log crate against plain single-row INSERTs, in rounds that take turns.
 
 use std::{
     io::Write,
@@ -41,7 +41,7 @@ enum Way {
 
 type Kind = (&'static str, Way, &'static str);
 
-/// What appends are compared with: what the target is about first.
+/// What appends are compared with; the ratio to the first one is that of the report.
 const SQLX: &[Kind] = &[
     (
         "sqlx, pool, columns and indexes of the log",

@@ -148,3 +148,20 @@ pub(crate) fn migrator(service: &str) -> &'static Migrator {
 pub(crate) fn service_url(address: SocketAddr, service: &str, password: &str) -> SecretString {
     format!("postgres://kontakty_{service}:{password}@{address}/kontakty_{service}").into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_migrations_of_a_service_have_the_same_version() {
+        for service in SERVICES {
+            let migrations = migrator(service).iter();
+            let versions: Vec<_> = migrations.map(|migration| migration.version).collect();
+            assert!(
+                versions.is_sorted_by(|one, next| one < next),
+                "{service}: {versions:?}"
+            );
+        }
+    }
+}

@@ -156,7 +156,7 @@ pub(super) fn known_secret(root: &Path, name: &str) -> anyhow::Result<String> {
 fn random_secret() -> anyhow::Result<String> {
     let mut bytes = [0; 24];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| anyhow::anyhow!("no random bytes to be had"))?;
-    Ok(crate::output::hex(&bytes))
+    Ok(hex::encode(bytes))
 }
 
 pub(crate) fn keys(root: &Path) -> PathBuf {

@@ -12,19 +12,23 @@ mod task_reminders;
 mod watch;
 mod webhooks;
 
+use std::sync::LazyLock;
+
 use api::notifications::{
     reminders_service_server::RemindersServiceServer,
     webhooks_service_server::WebhooksServiceServer,
 };
-use kit::{Mounted, Node, Service, StartError, erasure::Erasures};
+use kit::{Mounted, Node, Service, StartError, erasure::Erasures, migrate::with_log};
+use sqlx::migrate::Migrator;
 
 use crate::{
     doorbell::Doorbell, reminders_service::Reminders, schedule_view::ScheduleView,
     task_changes::TaskChanges, task_reminders::TaskReminders, webhooks::Webhooks,
 };
 
-/// The tables of the log. Read models make their own.
-pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../../migrations/notifications");
+/// The tables of the log and the outbox. Read models make their own.
+pub static MIGRATOR: LazyLock<Migrator> =
+    LazyLock::new(|| with_log(&sqlx::migrate!("../../../migrations/notifications")));
 
 /// Follows planning's log, keeps the schedule and delivers what is due.
 pub async fn start(node: &Node) -> Result<Mounted, StartError> {

@@ -7,6 +7,7 @@
 mod delivery;
 mod intents;
 mod outbox;
+mod reach;
 mod signature;
 mod view;
 
@@ -28,8 +29,9 @@ use tonic::{Request, Response, Status};
 use vocabulary::WebhookId;
 
 use self::{
-    delivery::{Delivery, is_this_machine},
+    delivery::Delivery,
     intents::Intents,
+    reach::Reach,
     signature::Secrets,
     view::{Row, WebhooksView},
 };
@@ -41,6 +43,7 @@ const MOST_PATTERNS: usize = 50;
 pub(crate) struct Webhooks {
     service: Service,
     secrets: Secrets,
+    reach: Reach,
     /// Something may be to be sent.
     bell: watch::Sender<()>,
 }
@@ -50,12 +53,15 @@ impl Webhooks {
     pub(crate) async fn start(service: &Service) -> Result<Self, StartError> {
         let webhooks = Self {
             secrets: Secrets::of(&service.node),
+            reach: Reach {
+                private_networks: service.node.config.webhooks.private_networks,
+            },
             bell: watch::Sender::default(),
             service: service.clone(),
         };
         service.project(WebhooksView).await?;
         service.react(Intents::new(service, &webhooks.bell));
-        Delivery::start(service, &webhooks.secrets, &webhooks.bell)?;
+        Delivery::start(service, &webhooks.secrets, webhooks.reach, &webhooks.bell)?;
         Ok(webhooks)
     }
 
@@ -65,8 +71,7 @@ impl Webhooks {
         req: &RegisterWebhookRequest,
     ) -> Result<RegisterWebhookResponse, AppError> {
         let mut v = Violations::new();
-        let plain_http = self.service.node.config.webhooks.plain_http;
-        let url = url(&mut v, &req.url, plain_http);
+        let url = url(&mut v, &req.url, self.reach);
         let events = patterns(&mut v, &req.events);
         let description = v.line("description", &req.description, MAX_DESCRIPTION);
         v.finish()?;
@@ -184,28 +189,29 @@ impl WebhooksService for Webhooks {
     }
 }
 
-/// An address that may be told: nobody on the way can read along.
-fn url(v: &mut Violations, text: &str, plain_http: bool) -> String {
+/// An address that may be told: nobody on the way can read along, and nothing inside is spoken to.
+fn url(v: &mut Violations, text: &str, reach: Reach) -> String {
     let text = v.required_line("url", text, MAX_URL);
     if text.is_empty() {
         return text;
     }
     let url = Url::parse(&text).ok().filter(|url| {
-        let safe = match url.scheme() {
-            "https" => true,
-            "http" => plain_http || is_this_machine(url),
-            _ => false,
-        };
+        let safe = url.scheme() == "https" || reach.admits(url);
         let bare = url.username().is_empty() && url.password().is_none();
         safe && bare && url.has_host() && url.fragment().is_none()
     });
-    if url.is_none() {
-        v.add(
+    match url {
+        Some(url) if reach.admits(&url) => return url.into(),
+        Some(_) => v.add(
+            "url",
+            "must be a public address, not one of this machine or of a private network",
+        ),
+        None => v.add(
             "url",
             "must be an https address without a name, a password or a # in it",
-        );
+        ),
     }
-    url.map(String::from).unwrap_or_default()
+    String::new()
 }
 
 fn patterns(v: &mut Violations, given: &[String]) -> Vec<Pattern> {
@@ -252,9 +258,9 @@ fn message(row: Row) -> Webhook {
 mod tests {
     use super::*;
 
-    fn faults(text: &str, plain_http: bool) -> bool {
+    fn faulty(text: &str, private_networks: bool) -> bool {
         let mut v = Violations::new();
-        url(&mut v, text, plain_http);
+        url(&mut v, text, Reach { private_networks });
         v.finish().is_err()
     }
 
@@ -262,23 +268,32 @@ mod tests {
     fn only_what_nobody_can_read_along_may_be_told() {
         for good in [
             "https://example.com/hook?x=1",
+            "https://example.com:8443/",
+            "https://8.8.8.8/",
+        ] {
+            assert!(!faulty(good, false) && !faulty(good, true), "{good}");
+        }
+        for inside in [
+            "https://127.0.0.1/hook",
             "http://127.0.0.1:8080/hook",
             "http://localhost/hook",
             "http://[::1]:80/",
+            "http://intranet/hook",
         ] {
-            assert!(!faults(good, false), "{good}");
+            assert!(faulty(inside, false) && !faulty(inside, true), "{inside}");
         }
-        assert!(!faults("http://example.com/hook", true));
         for bad in [
-            "http://example.com/hook",
-            "http://127.0.0.1.example.com/",
+            "http://8.8.8.8/hook",
+            "https://169.254.169.254/",
             "ftp://example.com/",
+            "ftp://127.0.0.1/",
             "https://user:secret@example.com/",
+            "http://user:secret@127.0.0.1/",
             "https://example.com/#part",
             "example.com",
             "",
         ] {
-            assert!(faults(bad, false), "{bad}");
+            assert!(faulty(bad, false) && faulty(bad, true), "{bad}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! What a manager asks the operator to enter: the one hears what has changed, the other may write it
-//! down (`domain.md`, invariant 38).
+//! What a manager asks the operator to enter: the one hears what has changed, and may edit personal
+//! data only where the office allows it; the other may write it down.
 
 use es::{Aggregate, Kind, Personal, Violation};
 use schemars::JsonSchema;

@@ -1,6 +1,6 @@
 //! Planning's word that what was to be done about the accounts of a hand-over has followed them.
 
-use es::{Aggregate, Kind};
+use es::{Aggregate, Never};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -24,29 +24,15 @@ pub struct State {
     confirmed: bool,
 }
 
-/// There is nothing against it.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum Rejection {}
-
-impl es::Rejection for Rejection {
-    fn kind(&self) -> Kind {
-        match *self {}
-    }
-
-    fn reason(&self) -> &'static str {
-        match *self {}
-    }
-}
-
 impl Aggregate for HandOver {
     type State = State;
     type Command = Confirmed;
     type Event = Event;
-    type Rejection = Rejection;
+    type Rejection = Never;
 
     const CATEGORY: &'static str = "hand_over";
 
-    fn decide(state: &State, confirmed: Confirmed) -> Result<Vec<Event>, Rejection> {
+    fn decide(state: &State, confirmed: Confirmed) -> Result<Vec<Event>, Never> {
         Ok(if state.confirmed {
             Vec::new()
         } else {

@@ -80,11 +80,7 @@ impl Handlers {
         let id = id.ok_or(ABSENT)?;
         let state = self.service.log.load::<DataEntry>(id).await?.state;
         let asked = state.ok_or(ABSENT)?;
-        let visible = self.service.visible_account(ctx, asked.account_id).await;
-        visible.map_err(|error| match error {
-            AppError::NotFound { .. } => ABSENT,
-            other => other,
-        })?;
+        self.service.visible_account(ctx, asked.account_id).await?;
         let log = &self.service.log;
         Ok(log
             .execute::<DataEntry>(&ctx.command(), id, command)

@@ -1,6 +1,6 @@
-//! Accounts without a next step (`domain.md`, invariant 6): what is in work either has an open task
-//! or is here. What is open with somebody who does not see the account is no next step: nobody will
-//! take it. What is erased, or in a status that is closed, is not in work.
+//! Accounts without a next step: what is in work either has an open task or is here. What is open
+//! with somebody who does not see the account is no next step: nobody will take it. What is erased,
+//! or in a status that is closed, is not in work.
 
 use api::planning::{
     AccountWithoutNextStep, ListAccountsWithoutNextStepRequest, ListAccountsWithoutNextStepResponse,

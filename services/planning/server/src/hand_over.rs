@@ -1,6 +1,6 @@
 //! An account goes to another owner: what the former one still had to do there goes along, with
-//! its deadlines (`domain.md`, invariant 14). In the pool tasks wait, unseen by whoever does not see
-//! the account any more; the next owner gets them, and so does that of an account it is merged into.
+//! its deadlines. In the pool tasks wait, unseen by whoever does not see the account any more; the
+//! next owner gets them, and so does that of an account it is merged into.
 //! When all accounts of a hand-over have gone, planning says how many tasks went along.
 
 use std::time::Duration;
@@ -9,7 +9,7 @@ use api::common::Position;
 use es::{Recorded, StreamId};
 use es_postgres::projection::{ApplyError, Reaction};
 use kill_point::kill_point;
-use kit::{Service, reaction};
+use kit::{Service, Snapshot, reaction};
 use planning_domain::{self as domain, Task, hand_over::Confirmed, task::Command};
 use serde::Deserialize;
 use uuid::Uuid;
@@ -80,9 +80,15 @@ impl HandOver {
             .directory
             .ids_of(AccountId(event.stream.id))
             .await?;
-        let mut tasks = tasks_view::open_of(self.service.pool(), &ids).await?;
-        tasks.retain(|(_, assignee)| *assignee == from.0);
-        self.give(event, tasks, to, transfer_id).await
+        let snapshot = self.service.directory.snapshot();
+        let tasks = tasks_view::open_of(self.service.pool(), &ids).await?;
+        let (handed_over, others) = tasks
+            .into_iter()
+            .partition(|(_, assignee)| *assignee == from.0);
+        self.give(event, handed_over, to, transfer_id).await?;
+        // Not of whoever hands over, and not counted with it.
+        let unseen = unseen_by_assignee(&snapshot, others, to);
+        self.give(event, unseen, to, None).await
     }
 
     /// Somebody owns it after nobody, or after somebody whom the event does not name. What is with
@@ -103,9 +109,9 @@ impl HandOver {
             return Ok(());
         };
         let ids = directory.ids_of(id).await?;
-        let mut tasks = tasks_view::open_of(self.service.pool(), &ids).await?;
-        tasks.retain(|(_, assignee)| !snapshot.scope_of(StaffId(*assignee)).includes(owner));
-        self.give(event, tasks, owner, None).await
+        let tasks = tasks_view::open_of(self.service.pool(), &ids).await?;
+        let unseen = unseen_by_assignee(&snapshot, tasks, owner);
+        self.give(event, unseen, owner, None).await
     }
 
     /// Each task with its assignee, who is to have it no longer.
@@ -189,6 +195,16 @@ impl HandOver {
             .map(drop)
             .map_err(|rejection| ApplyError::Poison(rejection.to_string()))
     }
+}
+
+/// Tasks about an account of `owner` with whoever does not see it.
+fn unseen_by_assignee(
+    snapshot: &Snapshot,
+    mut tasks: Vec<(Uuid, Uuid)>,
+    owner: StaffId,
+) -> Vec<(Uuid, Uuid)> {
+    tasks.retain(|(_, assignee)| !snapshot.scope_of(StaffId(*assignee)).includes(owner));
+    tasks
 }
 
 impl Reaction for HandOver {

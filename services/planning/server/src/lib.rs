@@ -22,7 +22,6 @@ use api::planning::{
     planning_service_server::PlanningServiceServer,
 };
 use kit::{Mounted, Node, Service, StartError, erasure::Erasures};
-use sqlx::migrate::Migrator;
 
 use crate::{
     closed_view::ClosedView, data_entry_view::DataEntryView, hand_over::HandOver,
@@ -30,9 +29,10 @@ use crate::{
     tasks_view::TasksView,
 };
 
-pub static MIGRATOR: Migrator = sqlx::migrate!("../../../migrations/planning");
+/// The tables of the log. Read models make their own.
+pub use es_postgres::MIGRATOR;
 
-/// Opens the log, starts the view and the reactions and mounts the service.
+/// Opens the log, starts views and reactions, and mounts the services.
 pub async fn start(node: &Node) -> Result<Mounted, StartError> {
     let service = Service::open(node, "planning", &MIGRATOR).await?;
     service.project(TasksView).await?;

@@ -1,6 +1,5 @@
-//! A contact completes the task it was planned by and promises the next one (`domain.md`,
-//! invariant 5): the interaction names both, and both follow from it exactly once, because their
-//! ids do.
+//! A contact completes the task it was planned by and promises the next one. The interaction names
+//! both, and both follow from it exactly once, however often it is delivered, because their ids do.
 
 use chrono::{DateTime, Utc};
 use es::{Personal, Recorded};

@@ -307,8 +307,8 @@ impl Planning {
         Ok(task)
     }
 
-    /// Who does not see the account of a task would never read it. One whose the account became a
-    /// moment ago sees it.
+    /// Who does not see the account of a task would never read it; a substitute would only for a
+    /// while, and plans for whoever is away. One whose the account became a moment ago sees it.
     async fn sees(
         &self,
         ctx: &Ctx,
@@ -319,7 +319,7 @@ impl Planning {
         let directory = &self.service.directory;
         let sees = async || {
             let account = directory.account(id).await?;
-            let scope = directory.snapshot().scope_at(assignee_id, ctx.now);
+            let scope = directory.snapshot().scope_of(assignee_id);
             Ok::<_, AppError>(account.is_some_and(|known| known.is_visible(&scope, ctx.now)))
         };
         if sees().await? {
@@ -362,7 +362,7 @@ impl Planning {
         Ok(Some(staff.is_some_and(|staff| !staff.dismissed)))
     }
 
-    /// Invariant 2.
+    /// A manager plans for oneself, a head also for the groups below, an administrator for anybody.
     fn may_plan_for(&self, ctx: &Ctx, assignee_id: StaffId) -> Result<(), AppError> {
         // Not the caller's own snapshot: the assignee may have been hired since.
         let directory = self.service.directory.snapshot();

@@ -1,5 +1,5 @@
-//! What can be asked about tasks. A task is seen by those who see its account, whoever is to do it
-//! (`domain.md`, invariants 11 and 12); one about no account by those who see its assignee.
+//! What can be asked about tasks. A task is seen by those who see its account at that moment,
+//! whoever is to do it; one about no account by those who see its assignee.
 
 use api::planning::{
     self, CountNotDoneRequest, CountNotDoneResponse, GetMyDayRequest, GetMyDayResponse,

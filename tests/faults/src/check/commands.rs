@@ -1,4 +1,5 @@
-//! I1 and I2: the ledger against the logs.
+//! The ledger against the logs. I1: commands are stored as they were answered; I2: one that is sent
+//! again is answered alike.
 
 use std::collections::{HashMap, HashSet};
 

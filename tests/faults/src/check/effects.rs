@@ -1,4 +1,4 @@
-//! I5 and I9: every event that a reaction answers has its effect, and has it once.
+//! I5: every event that a reaction answers has its effect, and has it once.
 
 use std::collections::{BTreeMap, HashMap};
 

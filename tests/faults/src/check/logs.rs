@@ -1,4 +1,5 @@
-//! I3, I4, I8 and I10: what can be told from the databases alone.
+//! What can be told from the databases alone. I3: positions and versions are dense; I4: chains are
+//! whole; I8: cursors stand within their logs; I10: parked events hold up their streams.
 
 use super::Finding;
 use crate::replay::Stores;

@@ -1,5 +1,5 @@
-//! What must hold whatever broke, by the names of the project's invariants. Each check counts what
-//! it looked at and names the first counter-example.
+//! What must hold whatever broke. Each check has a short name, by which controls expect it, and
+//! says what it is about; it counts what it looked at and names the first counter-example.
 
 mod bus;
 mod commands;

@@ -1,4 +1,4 @@
-//! I9 and I11 for reminders: what frontends were shown against what was recorded.
+//! I9: what frontends were shown of reminders is what was recorded of them.
 
 use std::collections::{HashMap, HashSet};
 

@@ -52,7 +52,7 @@ pub struct ClaimExpired {
     pub until: DateTime<Utc>,
 }
 
-/// The last claim, also when it is over.
+/// A claim, also when it is over.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Claim {
     pub holder: Owner,
@@ -145,13 +145,25 @@ pub(super) fn assign_owner(now: &State, to: Owner, at: DateTime<Utc>) -> Decisio
     }
 }
 
-/// The holder has spoken with the prospect in time, and owns it from now on; whoever claimed it
-/// after that was faster.
-pub(super) fn first_contact(now: &State, by: StaffId, logged_at: DateTime<Utc>) -> Vec<Event> {
-    match now.claim_at(logged_at) {
-        Some(claim) if now.owner_id.is_none() && claim.holder.id == by => {
-            owned_by(now, claim.holder, logged_at)
+/// Whose sale it is owns the company: the holder of a claim from now on.
+pub(super) fn sell(now: &State, by: Option<Owner>, at: DateTime<Utc>) -> Decision {
+    let holder = now.claim_at(at).map(|claim| claim.holder);
+    match (now.owner_id, by) {
+        (owner, by) if owner == by.map(|by| by.id) => Ok(Vec::new()),
+        (None, Some(by)) if holder.is_some_and(|holder| holder.id == by.id) => {
+            Ok(owned_by(now, by, at))
         }
+        _ => Err(Rejection::OwnerChanged),
+    }
+}
+
+/// The holder has spoken with the prospect in time, and owns it from then on: also when it is heard
+/// of only after the claim was over and somebody else had the next one, which ends.
+pub(super) fn first_contact(now: &State, by: StaffId, logged_at: DateTime<Utc>) -> Vec<Event> {
+    let claims = [&now.claim, &now.former_claim].into_iter().flatten();
+    let mut theirs = claims.filter(|claim| claim.holder.id == by && claim.holds_at(logged_at));
+    match theirs.next() {
+        Some(claim) if now.owner_id.is_none() => owned_by(now, claim.holder, logged_at),
         _ => Vec::new(),
     }
 }
@@ -190,6 +202,7 @@ pub(super) fn follow_numbers(
 }
 
 pub(super) fn granted(mut state: State, event: &ClaimGranted) -> State {
+    state.former_claim = state.claim.take();
     state.claim = Some(Claim {
         holder: Owner {
             id: event.holder_id,

@@ -80,7 +80,7 @@ pub(super) fn merge(now: &State, merge: Merge) -> Result<Vec<Event>, Rejection> 
     Ok(events)
 }
 
-/// Both are again as they were. `owner_left`: the owner of then works here no more, so that the
+/// Both are again as they were. `owner_left`: the owner of then owns nothing any more, so that the
 /// account goes to the pool.
 pub(super) fn unmerge(
     now: &State,

@@ -61,7 +61,7 @@ pub(super) fn order(external_id: &str) -> Order {
         precision: Precision::Instant,
         taken: Taken::Phone,
         owner: Some(owner("s-12")),
-        now: false,
+        now: None,
     }
 }
 
@@ -317,7 +317,7 @@ fn another_order_under_a_known_number_is_refused() {
 #[test]
 fn a_sale_of_now_is_its_present_owners() {
     let register = Command::RegisterOrder(Order {
-        now: true,
+        now: Some(at("2026-05-05T11:00:00Z")),
         ..order("З-0001")
     });
     let owned = || registered(Some(owner("s-12")));

@@ -228,3 +228,47 @@ fn only_statuses_are_closed() {
             "is for statuses only",
         )]));
 }
+
+#[test]
+fn a_name_means_one_entry() {
+    let partners = |aliases: &[&str]| Entry {
+        aliases: aliases.iter().map(|alias| (*alias).to_owned()).collect(),
+        ..Entry::new("partners", "Партнёры")
+    };
+    for named_alike in [
+        partners(&["дилеры"]),
+        partners(&["dealers"]),
+        Entry::new("dealers2", "ДИЛЕРЫ"),
+    ] {
+        given::<Catalogue>([published(vec![dealers()])])
+            .when(publish(vec![named_alike]))
+            .then_rejected(Rejection::Invalid(vec![Violation::new(
+                "entries[0]",
+                "has the name of another entry",
+            )]));
+    }
+    // Names change places in one publication.
+    let swapped = vec![
+        Entry::new("dealers", "Партнёры"),
+        Entry::new("partners", "Дилеры"),
+    ];
+    let history = || [published(vec![dealers(), partners(&[])])];
+    given::<Catalogue>(history())
+        .when(publish(swapped.clone()))
+        .then([published(swapped)]);
+
+    // What is withdrawn gives its name away, and means what has it now.
+    let withdrawn = Event::EntryWithdrawn(EntryWithdrawn {
+        list: List::Rubric,
+        key: "dealers".to_owned(),
+    });
+    let again = Entry::new("dealers2", "Дилеры");
+    let state = Catalogue::fold(&[
+        published(vec![dealers()]),
+        withdrawn,
+        published(vec![again.clone()]),
+    ]);
+    assert_eq!(state.choose(List::Rubric, "дилеры"), Some(&again));
+    assert_eq!(state.find(List::Rubric, "дилеры"), Some(&again));
+    assert_eq!(state.find(List::Rubric, "dealers"), Some(&dealers()));
+}

@@ -541,7 +541,7 @@ fn account_command() -> impl Strategy<Value = account::Command> {
                 from, to, reason, transfer_id: TransferId::of_external("leaving"),
             }),
         1 => text().prop_map(|reason| Command::ReturnToPool { reason }),
-        2 => (order_id(), 0..1_000_i64, (instant(), precision()), option::of(owner()), any::<bool>()).prop_map(
+        2 => (order_id(), 0..1_000_i64, (instant(), precision()), option::of(owner()), option::of(instant())).prop_map(
             |(id, minor_units, (ordered_at, precision), owner, now)| {
                 Command::RegisterOrder(Order {
                     id,

@@ -127,8 +127,8 @@ fn registered(service: &Service, outcome: &Outcome<Account>) -> RegisterProspect
     }
 }
 
-/// A company that can be reached like another one is probably the same (`features.md`, T-004). What
-/// the same request has registered before is no other one: that is given back.
+/// A company that can be reached like another one is probably the same: it is found before it is
+/// there twice. What the same request has registered before is no other one: that is given back.
 async fn refuse_duplicate(
     service: &Service,
     ctx: &Ctx,
@@ -152,7 +152,7 @@ async fn refuse_duplicate(
     if known.is_empty() {
         return Ok(None);
     }
-    if let Some(first) = claims::given_before(service, ctx).await? {
+    if let Some(first) = service.log.answered(&ctx.command()).await? {
         return Ok(Some(first));
     }
     points.extend(emails);
@@ -231,8 +231,11 @@ pub(super) async fn return_to_pool(
     let id = v.id("account_id", &req.account_id);
     let reason = v.required("reason", &req.reason, MAX_TEXT);
     let id = checked(v, id)?;
-    let id = check_visible(service, ctx, id).await?;
-    let outcome = execute(service, ctx, id, Command::ReturnToPool { reason }).await?;
+    let outcome = match check_visible(service, ctx, id).await {
+        Ok(id) => execute(service, ctx, id, Command::ReturnToPool { reason }).await?,
+        // Who has returned it may not see it in the pool.
+        Err(unseen) => service.log.answered(&ctx.command()).await?.ok_or(unseen)?,
+    };
     Ok(ReturnToPoolResponse {
         recorded: Some(service.recorded(&outcome)),
     })
@@ -271,7 +274,7 @@ pub(super) async fn register_order(
         precision: precision(req.ordered_at.as_ref()),
         taken,
         owner: None,
-        now: true,
+        now: Some(ctx.now),
     };
     let outcome = sell(service, ctx, id, order).await?;
     // A repeated request brings the id that was drawn the first time.
@@ -297,7 +300,11 @@ async fn sell(
     let mut sold = Err(AppError::Internal("nothing was tried".to_owned()));
     for _ in 0..ATTEMPTS {
         let id = check_visible(service, ctx, id).await?;
-        let owner = service.log.load::<Account>(id.0).await?.state.owner_id;
+        let account = service.log.load::<Account>(id.0).await?.state;
+        // Who sells under a claim owns it with the sale.
+        let holder = account.claim_at(ctx.now).map(|claim| claim.holder.id);
+        let seller = holder.filter(|holder| ctx.is(*holder));
+        let owner = account.owner_id.or(seller);
         let order = Order {
             owner: owner.map(|owner| owners::owner_at(service, owner, order.ordered_at)),
             ..order.clone()

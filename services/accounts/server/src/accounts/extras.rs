@@ -15,7 +15,7 @@ use api::accounts::{
 };
 use chrono::NaiveDate;
 use kit::{AppError, Ctx, Service, Violations};
-use vocabulary::{AccountId, Money};
+use vocabulary::{AccountId, Money, is_of_our_time};
 
 use crate::{
     catalogue::Known,
@@ -339,8 +339,9 @@ fn value(given: &pb::CustomValue) -> Result<Value<String>, &'static str> {
             Value::Number(Decimal::parse(text).ok_or_else(|| Kind::Number.fault())?)
         }
         Given::Date(text) => {
-            let date = NaiveDate::parse_from_str(text.trim(), "%Y-%m-%d");
-            Value::Date(date.map_err(|_| Kind::Date.fault())?)
+            let date = NaiveDate::parse_from_str(text.trim(), "%Y-%m-%d").ok();
+            let date = date.filter(is_of_our_time);
+            Value::Date(date.ok_or_else(|| Kind::Date.fault())?)
         }
         Given::Yes(yes) => Value::YesNo(*yes),
         Given::Choice(text) => Value::Choice(text.clone()),

@@ -36,10 +36,8 @@ pub(crate) async fn visible(
 ) -> Result<Standing, AppError> {
     let deal = service.log.load::<Deal>(id.0).await?.state;
     let deal = deal.ok_or(AppError::NotFound { what: "deal" })?;
-    match service.visible_account(ctx, deal.account_id).await {
-        Err(AppError::NotFound { .. }) => Err(AppError::NotFound { what: "deal" }),
-        seen => seen.map(|_| deal),
-    }
+    service.visible_account(ctx, deal.account_id).await?;
+    Ok(deal)
 }
 
 /// As [`visible`], as of now, whatever the views have missed so far.

@@ -10,7 +10,7 @@ use kit::{AppError, Ctx, Sender, StreamEnd, Streaming, Violations, objects::Part
 use tonic::Response;
 use vocabulary::{AccountId, DealId, DocumentId};
 
-use super::{Documents, document, hexadecimal, object};
+use super::{Documents, document, object};
 use crate::{
     views::documents::{self, DocumentRow},
     wire::checked,
@@ -32,18 +32,10 @@ impl Documents {
         }
         let id = checked(v, id)?;
         let version = Some(req.version).filter(|version| *version != 0);
-        let unknown = AppError::NotFound { what: "document" };
-        let Some(row) = documents::find(self.service.pool(), id, version).await? else {
-            return Err(unknown);
-        };
-        match self
-            .service
-            .visible_account(ctx, AccountId(row.account_id))
-            .await
-        {
-            Err(AppError::NotFound { .. }) => return Err(unknown),
-            seen => drop(seen?),
-        }
+        let row = documents::find(self.service.pool(), id, version).await?;
+        let row = row.ok_or(AppError::NotFound { what: "document" })?;
+        let account_id = AccountId(row.account_id);
+        self.service.visible_account(ctx, account_id).await?;
         if row.erased {
             return Err(super::upload::erased(AccountId(row.account_id)));
         }
@@ -88,7 +80,7 @@ async fn send(
             sender.send(part(Part::Chunk(chunk))).await?;
         }
     }
-    let sha256 = hexadecimal(digest);
+    let sha256 = hex::encode(digest.finish());
     if sha256 != row.sha256 {
         return Err(damaged(&row).into());
     }

@@ -19,7 +19,7 @@ use tokio::{
 use tonic::{Code, Status, Streaming};
 use vocabulary::{AccountId, DocumentId};
 
-use super::{Documents, Place, hexadecimal, object, types};
+use super::{Documents, Place, object, types};
 use crate::{
     accounts::{commands::check_visible, extras},
     deals,
@@ -64,7 +64,7 @@ impl Documents {
         // A request is known by what it brought, whether its header said so or not.
         announced.header.sha256.clone_from(&received.sha256);
         let header = &announced.header;
-        let ctx = ctx.commanding(&header.request_id, header)?;
+        let ctx = self.service.commanding(ctx, &header.request_id, header)?;
         Ok(self.keep(&ctx, announced, received).await?)
     }
 
@@ -263,7 +263,7 @@ async fn receive(
     if size != announced.size {
         return Err(wrong_size().into());
     }
-    let sha256 = hexadecimal(digest);
+    let sha256 = hex::encode(digest.finish());
     let said = &announced.header.sha256;
     if !said.is_empty() && !said.eq_ignore_ascii_case(&sha256) {
         return Err(AppError::violation("header.sha256", "is not that of what came").into());

@@ -66,7 +66,11 @@ pub(crate) async fn run(
     let mut fates = HashMap::new();
     if let Some(file) = &file {
         fates = imports::rows_of(service.pool(), file.id, &numbers).await?;
-        read.retain(|(number, _)| !fates.contains_key(number));
+        // What was refused may be right by now: its owner was hired, or its status published.
+        read.retain(|(number, row)| match fates.get(number) {
+            Some(fate) => fate.outcome == Outcome::Rejected && row.is_ok(),
+            None => true,
+        });
         for (number, row) in &mut read {
             if let Ok(registration) = row {
                 let (import_id, row) = (file.id, *number);
@@ -206,6 +210,7 @@ async fn record(
         file: file.name.clone(),
         rows,
     };
+    let numbers: HashSet<_> = batch.rows.iter().map(|row| row.row).collect();
     let (id, command) = (
         import_batch::id(file.id, first),
         import_batch::Command::Record(batch),
@@ -213,8 +218,9 @@ async fn record(
     let (log, context) = (&service.log, ctx.command());
     let outcome = log.execute::<ImportBatch>(&context, id, command).await?;
     // Somebody who imported the same rows in this moment may have been first.
-    let rows = outcome.state.recorded.map(|batch| batch.rows);
-    Ok((rows.unwrap_or_default(), outcome.position))
+    let rows = outcome.state.rows.into_values();
+    let rows = rows.filter(|row| numbers.contains(&row.row));
+    Ok((rows.collect(), outcome.position))
 }
 
 fn rejected(row: i64, faults: Vec<Fault>) -> Row {

@@ -141,7 +141,7 @@ fn read(
             precision: precision(ordered_at, ctx),
             taken: Taken::Import,
             owner: owner.map(|id| owners::owner_in(directory, id, ordered_at)),
-            now: false,
+            now: None,
         },
     });
     row_of(v, row)

@@ -26,17 +26,11 @@ pub(super) async fn visible(
     ctx: &Ctx,
     id: OrderId,
 ) -> Result<OrderRow, AppError> {
-    let unknown = AppError::NotFound { what: "order" };
-    let Some(order) = orders::find(service.pool(), &[id]).await?.remove(&id) else {
-        return Err(unknown);
-    };
-    match service
-        .visible_account(ctx, AccountId(order.account_id))
-        .await
-    {
-        Err(AppError::NotFound { .. }) => Err(unknown),
-        seen => seen.map(|_| order),
-    }
+    let order = orders::find(service.pool(), &[id]).await?.remove(&id);
+    let order = order.ok_or(AppError::NotFound { what: "order" })?;
+    let account_id = AccountId(order.account_id);
+    service.visible_account(ctx, account_id).await?;
+    Ok(order)
 }
 
 /// As [`visible`], as of now, whatever the views have missed so far.

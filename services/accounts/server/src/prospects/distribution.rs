@@ -17,11 +17,12 @@ use vocabulary::{AccountId, ProspectListId, StaffId};
 
 use super::lists;
 use crate::{
+    catalogue::Known,
     owners,
     transfers::failure,
     views::{
         companies,
-        prospect_lists::{self, Wanted},
+        prospect_lists::{self, Among, Wanted},
     },
     wire::{caught_up, checked},
 };
@@ -46,13 +47,14 @@ struct Candidate {
 
 pub(super) async fn run(
     service: &Service,
+    known: &Known,
     ctx: &Ctx,
     req: DistributeProspectsRequest,
 ) -> Result<DistributeProspectsResponse, AppError> {
     let order = read(&req)?;
     caught_up(service).await?;
     let mut candidates = candidates(service, ctx, &order).await?;
-    let (prospects, mut failures) = prospects(service, ctx, &order).await?;
+    let (prospects, mut failures) = prospects(service, known, ctx, &order).await?;
     let seats: Vec<_> = candidates
         .iter()
         .filter(|candidate| candidate.skipped.is_empty())
@@ -210,19 +212,28 @@ async fn candidates(
 /// What can be given, in order, and what was named and cannot.
 async fn prospects(
     service: &Service,
+    known: &Known,
     ctx: &Ctx,
     order: &Order,
 ) -> Result<(Vec<AccountId>, Vec<TransferFailure>), AppError> {
-    if let Some(id) = order.list_id {
-        let list = lists::callable(service, ctx, id).await?;
+    let callable = async |among, limit| {
         let wanted = Wanted {
-            list: &list,
+            among,
             now: ctx.now,
             quiet_since: ctx.now,
             except: &[],
         };
-        let found = prospect_lists::next(service.pool(), &wanted, order.limit).await?;
-        return Ok((found, Vec::new()));
+        let found = prospect_lists::next(service.pool(), &wanted, limit).await?;
+        companies::one_of_each_phone(service.pool(), found).await
+    };
+    if let Some(id) = order.list_id {
+        let list = lists::callable(service, ctx, id).await?;
+        let closed = known.state.closed_statuses();
+        let among = Among::List {
+            list: &list,
+            closed: &closed,
+        };
+        return Ok((callable(among, order.limit).await?, Vec::new()));
     }
     let known = service.known_accounts(&order.named).await?;
     let (mut free, mut failures) = (Vec::new(), Vec::new());
@@ -245,6 +256,19 @@ async fn prospects(
             },
         }
     }
+    let named: Vec<_> = free.iter().map(|id| id.0).collect();
+    let callable: HashSet<_> = callable(Among::Named(&named), MOST)
+        .await?
+        .into_iter()
+        .collect();
+    free.retain(|id| {
+        let fine = callable.contains(id);
+        if !fine {
+            let description = "another company with this phone is somebody's, or named before";
+            failures.push(failure(*id, description, "PHONE_OWNED"));
+        }
+        fine
+    });
     Ok((free, failures))
 }
 

@@ -1,9 +1,6 @@
 //! The next prospect of a list, claimed for the caller.
 
-use accounts_domain::{
-    account::{Account, Rejection},
-    reading::What,
-};
+use accounts_domain::{account::Account, reading::What};
 use api::accounts::{NextProspectRequest, NextProspectResponse};
 use es_postgres::Outcome;
 use kit::{AppError, Ctx, Service, Violations};
@@ -13,10 +10,11 @@ use vocabulary::AccountId;
 use super::{lists, until};
 use crate::{
     access,
+    catalogue::Known,
     claims::{self, Refusal},
     views::{
         companies,
-        prospect_lists::{self, Wanted},
+        prospect_lists::{self, Among, Wanted},
     },
     wire::{self, caught_up, checked},
 };
@@ -26,6 +24,7 @@ const AT_ONCE: i64 = 20;
 
 pub(super) async fn run(
     service: &Service,
+    known: &Known,
     ctx: &Ctx,
     req: NextProspectRequest,
 ) -> Result<NextProspectResponse, AppError> {
@@ -40,10 +39,14 @@ pub(super) async fn run(
     }
     caught_up(service).await?;
     let list = lists::callable(service, ctx, list_id).await?;
+    let closed = known.state.closed_statuses();
     let mut taken: Vec<Uuid> = Vec::new();
     loop {
         let wanted = Wanted {
-            list: &list,
+            among: Among::List {
+                list: &list,
+                closed: &closed,
+            },
             now: ctx.now,
             quiet_since: ctx.now - service.node.config.prospects.rest,
             except: &taken,
@@ -51,11 +54,9 @@ pub(super) async fn run(
         let candidates = prospect_lists::next(service.pool(), &wanted, AT_ONCE).await?;
         if candidates.is_empty() {
             // A request that took the last one, and whose answer was lost, is answered again.
-            let repeated = claims::grant(service, ctx, AccountId(Uuid::nil())).await;
-            return match repeated {
-                Ok(outcome) => answer(service, ctx, &outcome).await,
-                Err(Refusal::Rejected(Rejection::Unknown)) => Ok(NextProspectResponse::default()),
-                Err(refusal) => Err(refusal.worded(ctx)),
+            return match service.log.answered(&ctx.command()).await? {
+                Some(first) => answer(service, ctx, &first).await,
+                None => Ok(NextProspectResponse::default()),
             };
         }
         for id in candidates {

@@ -123,8 +123,11 @@ async fn check_may_name(
     substitute_id: StaffId,
 ) -> Result<(), AppError> {
     check_reaches(service, ctx, staff_id).await?;
-    let scope = service.directory.snapshot().own_scope(&ctx.principal);
-    if scope.includes(substitute_id) {
+    let directory = service.directory.snapshot();
+    let scope = directory.own_scope(&ctx.principal);
+    // A head of many groups may be a member of one of them.
+    let lent = directory.scope_of(staff_id);
+    if scope.includes(substitute_id) && scope.includes_all_of(&lent) {
         Ok(())
     } else {
         Err(out_of_reach())

@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use accounts_domain::account::{Account, Event};
 use es::{Aggregate, Recorded};
 use es_postgres::projection::{ApplyError, Projection};
-use sqlx::{PgConnection, PgPool, types::Json};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, types::Json};
 use uuid::Uuid;
 use vocabulary::{AccountId, ImportId, PhoneNumber, StaffId};
 
@@ -456,21 +456,74 @@ pub(crate) async fn reached_by(
     Ok(rows.map(|(text, id)| (text, AccountId(id))).collect())
 }
 
-/// Whether somebody else than `staff` owns a company with one of these phones.
-pub(crate) async fn owned_by_others(
+/// The beginning of a query: `family (account_id)` is a company and the records that it answers for,
+/// `sharing (account_id)` the companies that have, or answer for what has, one of their phones.
+pub(crate) fn sharing_a_phone(id: &str) -> String {
+    format!(
+        "with recursive family (account_id) as (
+             select {id}
+             union all
+             select merged.account_id from family
+             join companies.companies merged on merged.merged_into = family.account_id
+         ),
+         reached (account_id, merged_into) as (
+             select other.account_id, other.merged_into
+             from family join companies.companies mine using (account_id)
+             cross join unnest(mine.phones) as phone
+             join companies.phones on phones.number = phone
+             join companies.companies other on other.account_id = phones.account_id
+                                            and phone = any(other.phones)
+             where other.account_id not in (select account_id from family)
+             union
+             select survivor.account_id, survivor.merged_into
+             from reached h
+             join companies.companies survivor on survivor.account_id = h.merged_into
+         ),
+         sharing as (select account_id from reached where merged_into is null)"
+    )
+}
+
+/// Whether somebody else than `staff` owns a company with a phone of this one.
+pub(crate) async fn shares_a_phone_with_others(
     pool: &PgPool,
-    phones: &[String],
+    id: AccountId,
     staff: StaffId,
 ) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar(
-        "select exists (
-             select from companies.phones join companies.companies using (account_id)
-             where number = any($1) and owner_id <> $2 and merged_into is null)",
-    )
-    .bind(phones)
+    let family = sharing_a_phone("$1::uuid");
+    sqlx::query_scalar(AssertSqlSafe(format!(
+        "{family}
+         select exists (
+             select from sharing join companies.companies using (account_id) where owner_id <> $2)"
+    )))
+    .bind(id.0)
     .bind(staff.0)
     .fetch_one(pool)
     .await
+}
+
+/// The first of those that share a phone, in their order.
+pub(crate) async fn one_of_each_phone(
+    pool: &PgPool,
+    ids: Vec<AccountId>,
+) -> Result<Vec<AccountId>, sqlx::Error> {
+    let asked: Vec<_> = ids.iter().map(|id| id.0).collect();
+    let rows: Vec<(Uuid, Vec<String>)> = sqlx::query_as(
+        "select account_id, phones from companies.companies where account_id = any($1)",
+    )
+    .bind(asked)
+    .fetch_all(pool)
+    .await?;
+    let phones: HashMap<_, _> = rows.into_iter().collect();
+    let mut seen = HashSet::new();
+    let firsts = ids.into_iter().filter(|id| {
+        let mut phones = phones.get(&id.0).into_iter().flatten();
+        let first = phones.clone().all(|phone| !seen.contains(phone));
+        if first {
+            seen.extend(&mut phones);
+        }
+        first
+    });
+    Ok(firsts.collect())
 }
 
 /// Which companies have this phone, with or without an extension; for a merged one its survivor.

@@ -80,6 +80,20 @@ async fn apply(
     .bind(recorded.recorded_at)
     .execute(&mut *tx)
     .await?;
+    // What was refused has been taken now.
+    sqlx::query(
+        "with refused as (
+             delete from rows using jsonb_to_recordset($2) as r (row bigint)
+             where rows.import_id = $1 and rows.row = r.row and rows.outcome = 'rejected'
+             returning 1
+         )
+         update files set rejected = rejected - (select count(*) from refused)
+         where import_id = $1",
+    )
+    .bind(batch.import_id.0)
+    .bind(Json(&batch.rows))
+    .execute(&mut *tx)
+    .await?;
     // A caller may number two rows alike: the first one counts.
     sqlx::query(
         "with added as (

@@ -1,4 +1,5 @@
-//! What the service can be asked: each file one read model, rebuilt from the log at any time.
+//! What the service can be asked: each file one read model, built anew from logs at any time. Only
+//! [`seen`] is none: it is SQL that several of them share.
 
 pub(crate) mod access;
 pub(crate) mod claims;

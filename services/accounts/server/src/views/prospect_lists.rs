@@ -9,7 +9,7 @@ use sqlx::{FromRow, PgConnection, PgPool, types::Json};
 use uuid::Uuid;
 use vocabulary::ProspectListId;
 
-pub(crate) use next::{Wanted, next};
+pub(crate) use next::{Among, Wanted, next};
 
 pub(crate) struct ProspectLists;
 

@@ -1,4 +1,4 @@
-//! Deals as their callers see them (S-14, without the autotasks, which are planning's).
+//! Deals as their callers see them.
 
 use api::{
     accounts::{

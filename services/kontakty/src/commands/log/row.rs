@@ -7,8 +7,6 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::output::hex;
-
 #[derive(Serialize)]
 pub(super) struct Row<'e> {
     pub(super) position: i64,
@@ -44,7 +42,7 @@ impl<'e> Row<'e> {
                 request_id: Some(event.request_id.as_str()).filter(|id| !id.is_empty()),
                 metadata: serde_json::from_slice(&event.metadata)?,
                 payload: serde_json::from_slice(&event.payload)?,
-                hash: hex(&event.hash),
+                hash: hex::encode(&event.hash),
             })
         };
         read().with_context(|| format!("the event at position {} is malformed", event.position))

@@ -3,7 +3,7 @@
 //! Each webhook for itself: one that is down or slow holds up no other. It is sent one event after
 //! another, and waits with all of them behind one that it does not take.
 
-use std::{collections::HashSet, net::IpAddr, sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use es::{Actor, Recorded};
@@ -23,6 +23,7 @@ use uuid::Uuid;
 
 use super::{
     outbox::{self, Intent},
+    reach::{NotAllowed, Reach, Resolver},
     signature::Secrets,
 };
 
@@ -56,9 +57,9 @@ struct Parts {
     service: Service,
     secrets: Secrets,
     bell: watch::Sender<()>,
-    /// Through the proxy of the environment, if there is one; and to this machine.
-    outward: Client,
-    inward: Client,
+    reach: Reach,
+    https: Client,
+    http: Client,
 }
 
 /// Why an event was not taken.
@@ -73,24 +74,27 @@ impl Delivery {
     pub(super) fn start(
         service: &Service,
         secrets: &Secrets,
+        reach: Reach,
         bell: &watch::Sender<()>,
     ) -> Result<(), StartError> {
-        let client = || {
-            Client::builder()
+        let client = |secure| {
+            let client = Client::builder()
                 .timeout(ANSWER)
                 .redirect(redirect::Policy::none())
+                // A proxy would look names up by itself, and connect wherever they lead.
+                .no_proxy()
+                .dns_resolver(Resolver { reach, secure })
                 .user_agent("kontakty")
-        };
-        let built = |client: reqwest::ClientBuilder| {
-            let client = client.build();
+                .build();
             client.map_err(|error| StartError::Other(format!("webhooks: {error}")))
         };
         let delivery = Self(Arc::new(Parts {
             service: service.clone(),
             secrets: secrets.clone(),
             bell: bell.clone(),
-            outward: built(client())?,
-            inward: built(client().no_proxy())?,
+            reach,
+            https: client(true)?,
+            http: client(false)?,
         }));
         service.lead("webhooks", move |Term { over, .. }| {
             let delivery = delivery.clone();
@@ -226,10 +230,14 @@ impl Parts {
             gone: false,
         };
         let url = Url::parse(url).map_err(|_| failure("no address"))?;
-        let client = if is_this_machine(&url) {
-            &self.inward
+        // It was registered under another setting, or by an older version.
+        if !self.reach.admits(&url) {
+            return Err(failure(&NotAllowed.to_string()));
+        }
+        let client = if url.scheme() == "https" {
+            &self.https
         } else {
-            &self.outward
+            &self.http
         };
         let message_id = event.event_id.to_string();
         let now = self.service.node.clock.now().timestamp();
@@ -255,6 +263,9 @@ impl Parts {
         let answer = request.body(event.payload.clone()).send().await;
         let status = answer
             .map_err(|error| {
+                if NotAllowed::is_behind(&error) {
+                    return failure(&NotAllowed.to_string());
+                }
                 failure(if error.is_timeout() {
                     "no answer in time"
                 } else if error.is_connect() {
@@ -314,12 +325,4 @@ impl Parts {
             expected_version: None,
         }
     }
-}
-
-/// Whether what is sent there leaves the machine.
-pub(super) fn is_this_machine(url: &Url) -> bool {
-    url.host_str().is_some_and(|host| {
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
-    })
 }

@@ -11,7 +11,7 @@ fn acknowledge(reminder: &Reminder) -> AcknowledgeReminderRequest {
     }
 }
 
-/// Scenario S-19, with the one lead there is.
+/// A task that is moved or handed on voids its reminders; one that comes late says by how much.
 #[tokio::test]
 async fn only_the_reminder_of_the_task_as_it_is_now_is_shown() {
     let office = Office::open("2026-03-20T09:00:00+03:00").await;

@@ -176,7 +176,7 @@ proptest! {
         prop_assert!(history.len() <= 2, "asked once, closed once");
     }
 
-    /// Invariant 3: whatever is decided, the first deadline stays and moves only grow.
+    /// Whatever is decided, the first deadline stays and moves only grow.
     #[test]
     fn the_first_deadline_is_never_lost(commands in vec(command(), 1..12)) {
         let mut state = State::default();

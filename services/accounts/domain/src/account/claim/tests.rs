@@ -3,7 +3,7 @@ use vocabulary::{AccountId, PhoneNumber};
 
 use super::{super::tests::*, *};
 use crate::{
-    account::{Account, Command},
+    account::{Account, Command, Order, OrderRegistered},
     card::{self, Changes, Details},
 };
 
@@ -160,7 +160,18 @@ fn the_first_contact_in_time_makes_the_holder_the_owner() {
     given::<Account>(over())
         .when(contact("s-13", 29))
         .then([assigned("s-13")]);
-    given::<Account>(over().chain([granted_to("s-22", 30)]))
+    // Somebody has claimed it since: who spoke in time was first.
+    let next = || over().chain([granted_to("s-22", 30)]);
+    given::<Account>(next())
+        .when(contact("s-13", 29))
+        .then([released_of("s-22", 29), assigned("s-13")]);
+    given::<Account>(next())
+        .when(contact("s-22", 31))
+        .then([released_of("s-22", 31), assigned("s-22")]);
+    given::<Account>(next())
+        .when(contact("s-13", 31))
+        .then_nothing();
+    given::<Account>(next().chain([released_of("s-22", 31), assigned("s-22")]))
         .when(contact("s-13", 29))
         .then_nothing();
     let given_up = || claimed_pool().into_iter().chain([released_of("s-13", 5)]);
@@ -187,6 +198,43 @@ fn what_is_claimed_is_given_to_nobody_else() {
     given::<Account>(claimed_pool())
         .when(assign("s-22", 30))
         .then([expired_of("s-13", 30), assigned("s-22")]);
+}
+
+#[test]
+fn who_sells_under_a_claim_owns_the_company_with_the_sale() {
+    let sell = |who: Option<&str>, minute| {
+        Command::RegisterOrder(Order {
+            owner: who.map(owner),
+            now: Some(ten(minute)),
+            ..order("З-0001")
+        })
+    };
+    let sold = |who: Option<&str>| {
+        let Event::OrderRegistered(sold) = ordered("З-0001") else {
+            unreachable!("it is one");
+        };
+        Event::OrderRegistered(OrderRegistered {
+            owner_id: who.map(|who| owner(who).id),
+            owner_group_id: who.and_then(|who| owner(who).group_id),
+            ..sold
+        })
+    };
+    given::<Account>(claimed_pool())
+        .when(sell(Some("s-13"), 29))
+        .then([
+            released_of("s-13", 29),
+            assigned("s-13"),
+            sold(Some("s-13")),
+            converted("З-0001"),
+        ]);
+    for (who, minute) in [("s-13", 30), ("s-22", 29)] {
+        given::<Account>(claimed_pool())
+            .when(sell(Some(who), minute))
+            .then_rejected(Rejection::OwnerChanged);
+    }
+    given::<Account>(claimed_pool())
+        .when(sell(None, 29))
+        .then([sold(None), converted("З-0001")]);
 }
 
 fn taken(text: &str) -> Reservation {

@@ -5,15 +5,27 @@ use uuid::Uuid;
 use vocabulary::{AccountId, fold_for_search};
 
 use super::List;
+use crate::views::companies::sharing_a_phone;
 
-/// Which prospects of a list are meant.
+/// Which prospects of the pool are meant.
 pub(crate) struct Wanted<'a> {
-    pub(crate) list: &'a List,
+    pub(crate) among: Among<'a>,
     pub(crate) now: DateTime<Utc>,
     /// Nobody spoke with them since.
     pub(crate) quiet_since: DateTime<Utc>,
     /// Not these, which were found to be taken.
     pub(crate) except: &'a [Uuid],
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Among<'a> {
+    /// Those of a list, but for clients and those with one of these statuses.
+    List {
+        list: &'a List,
+        closed: &'a [String],
+    },
+    /// These.
+    Named(&'a [Uuid]),
 }
 
 /// Prospects of the pool that nobody works with, in the order of the list; those that were claimed
@@ -45,22 +57,31 @@ enum Before {
     GivenBack,
 }
 
+const IN_THE_POOL: &str = "left join claims.claims k using (account_id) where c.owner_id is null";
+
 fn query(wanted: &Wanted<'_>, before: Before, limit: i64) -> QueryBuilder<Postgres> {
     let mut sql = QueryBuilder::new("select c.account_id from companies.companies c ");
-    let order = if let Some(criteria) = &wanted.list.criteria {
-        sql.push(
-            "left join claims.claims k using (account_id) where c.owner_id is null and not c.client",
-        );
-        push_criteria(&mut sql, criteria);
-        "c.registered_at, c.account_id"
-    } else {
-        sql.push(
-            "join prospect_lists.members m using (account_id)
-             left join claims.claims k using (account_id)
-             where c.owner_id is null and not c.client and m.list_id = ",
-        );
-        sql.push_bind(wanted.list.id);
-        "m.position, m.ordinal"
+    let order = match wanted.among {
+        Among::Named(ids) => {
+            sql.push(IN_THE_POOL).push(" and c.account_id = any(");
+            sql.push_bind(ids.to_vec()).push(")");
+            "c.registered_at, c.account_id"
+        }
+        Among::List { list, closed } => {
+            let order = if let Some(criteria) = &list.criteria {
+                sql.push(IN_THE_POOL);
+                push_criteria(&mut sql, criteria);
+                "c.registered_at, c.account_id"
+            } else {
+                sql.push("join prospect_lists.members m using (account_id) ");
+                sql.push(IN_THE_POOL).push(" and m.list_id = ");
+                sql.push_bind(list.id);
+                "m.position, m.ordinal"
+            };
+            sql.push(" and not c.client and (c.status is null or c.status <> all(");
+            sql.push_bind(closed.to_vec()).push("))");
+            order
+        }
     };
     let now = wanted.now;
     sql.push(" and c.merged_into is null and not c.erased and ");
@@ -71,37 +92,23 @@ fn query(wanted: &Wanted<'_>, before: Before, limit: i64) -> QueryBuilder<Postgr
             .push_bind(now)
             .push(")"),
     };
-    sql.push(
-        " and not exists (select from contacted.contacted t where t.account_id = c.account_id",
-    )
-    .push(" and t.last_at > ")
+    let family = sharing_a_phone("c.account_id");
+    sql.push(format_args!(
+        " and not exists (
+             {family}
+             select from family join contacted.contacted t using (account_id)
+             where t.last_at > "
+    ))
     .push_bind(wanted.quiet_since)
-    .push(
+    .push(format_args!(
         ") and not exists (
-                 with recursive merged as (
-                     select account_id from companies.companies where merged_into = c.account_id
-                     union all
-                     select o.account_id from merged m
-                     join companies.companies o on o.merged_into = m.account_id
-                 )
-                 select from merged join contacted.contacted t using (account_id)
-                 where t.last_at > ",
-    )
-    .push_bind(wanted.quiet_since)
-    .push(
-        ") and not exists (
-                 select from companies.phones mine
-                 join companies.phones theirs on theirs.number = mine.number
-                                             and theirs.account_id <> mine.account_id
-                 join companies.companies o on o.account_id = theirs.account_id
-                 left join claims.claims other on other.account_id = theirs.account_id
-                                              and other.ended_at is null and other.until > ",
-    )
+             {family}
+             select from sharing s join companies.companies o using (account_id)
+             left join claims.claims other on other.account_id = o.account_id
+                                          and other.ended_at is null and other.until > "
+    ))
     .push_bind(now)
-    .push(
-        " where mine.account_id = c.account_id
-                and (o.owner_id is not null or other.account_id is not null))",
-    );
+    .push(" where o.owner_id is not null or other.account_id is not null)");
     if !wanted.except.is_empty() {
         sql.push(" and not c.account_id = any(")
             .push_bind(wanted.except.to_vec())
