@@ -15,7 +15,7 @@ use sqlx::migrate::Migrator;
 mod access;
 mod accounts;
 mod bootstrap;
-mod card_history;
+mod cards;
 mod catalogue;
 mod claims;
 mod collation;
@@ -125,7 +125,7 @@ pub async fn start(node: &Node) -> Result<Mounted, StartError> {
     let current = catalogue::Current::new(&service);
     let access = access::Access::new(&service);
     let accounts = accounts::Accounts::new(&service, &current);
-    let cards = card_history::Cards::new(&service, &current);
+    let cards = cards::Cards::new(&service, &current);
     let catalogue = catalogue::Handlers::new(&service, &current);
     let export = export::Handlers::new(&service, &current);
     let history = history::History::new(&service);

@@ -1,15 +1,15 @@
 //! Analytics: reports as projections of the other services' events. Owns no business facts; its
 //! log holds only what every service records: erasures that it carried out, exports of its log.
 
-mod facts_view;
 mod metrics;
 mod reports;
 mod scorecard;
+mod views;
 
 use api::analytics::reports_service_server::ReportsServiceServer;
 use kit::{Mounted, Node, Service, StartError, erasure::Erasures};
 
-use crate::{facts_view::FactsView, reports::Reports};
+use crate::{reports::Reports, views::facts::FactsView};
 
 /// The tables of the log. Read models make their own.
 pub use es_postgres::MIGRATOR;

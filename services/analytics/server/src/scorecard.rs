@@ -7,8 +7,8 @@ use uuid::Uuid;
 use vocabulary::{GroupId, Period, StaffId};
 
 use crate::{
-    facts_view::FactsView,
     metrics::{Figures, Metric},
+    views::facts::FactsView,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -19,9 +19,8 @@ use kit::{
 use vocabulary::{AccountId, InteractionId, PersonId};
 
 use crate::{
-    erasures_view,
     log_interaction::{MAX_LINE, MAX_TEXT},
-    persons, terms, timeline_view,
+    persons, terms, views,
 };
 
 pub(crate) async fn request(
@@ -102,14 +101,16 @@ pub(crate) async fn get(
     v.finish()?;
     let absent = || AppError::NotFound { what: "erasure" };
     let (pool, id) = (service.pool(), id.ok_or_else(absent)?);
-    let erasure = erasures_view::find(pool, id).await?.ok_or_else(absent)?;
+    let erasure = views::certificates::find(pool, id)
+        .await?
+        .ok_or_else(absent)?;
     service.visible_account(ctx, erasure.account_id()).await?;
     let to_review = if erasure.is_confirmed() {
         Vec::new()
     } else {
-        timeline_view::shared_with(pool, id).await?
+        views::timeline::shared_with(pool, id).await?
     };
-    let mut answers = erasures_view::answers(pool, vec![erasure]).await?;
+    let mut answers = views::certificates::answers(pool, vec![erasure]).await?;
     let mut erasure = answers.pop().ok_or_else(absent)?;
     erasure.interactions_to_review = to_review.iter().map(ToString::to_string).collect();
     Ok(GetErasureResponse {
@@ -123,10 +124,11 @@ pub(crate) async fn list(
 ) -> Result<ListErasuresResponse, AppError> {
     let (pool, only_requested) = (service.pool(), request.only_requested);
     let page = service.page(&request.page, format!("erasures/{only_requested}"))?;
-    let mut found = erasures_view::page(pool, only_requested, page.after(), page.fetch()).await?;
-    let next_page_token = page.cut(&mut found, erasures_view::Erasure::key);
+    let mut found =
+        views::certificates::page(pool, only_requested, page.after(), page.fetch()).await?;
+    let next_page_token = page.cut(&mut found, views::certificates::Erasure::key);
     Ok(ListErasuresResponse {
-        erasures: erasures_view::answers(pool, found).await?,
+        erasures: views::certificates::answers(pool, found).await?,
         next_page_token,
     })
 }

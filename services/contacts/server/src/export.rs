@@ -13,7 +13,7 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 use vocabulary::AccountId;
 
-use crate::persons_view::{self, Row};
+use crate::views::{self, persons::Row};
 
 /// Russian and English; the English ones are those that an import reads, where it reads them.
 const TITLES: [(&str, &str); 8] = [
@@ -64,12 +64,12 @@ impl Handlers {
             }
             None => None,
         };
-        let wanted = persons_view::Wanted {
+        let wanted = views::persons::Wanted {
             account_ids,
             seen_owners: ctx.sees().owners(),
             now: ctx.now,
         };
-        let ids = persons_view::ids(self.service.pool(), wanted).await?;
+        let ids = views::persons::ids(self.service.pool(), wanted).await?;
         let form = (format, language);
         let list = CardList::record(&self.service, &ctx, "persons", form, filter, ids).await?;
         let service = self.service.clone();
@@ -104,7 +104,7 @@ impl Persons {
 
     /// Of companies that went to somebody else meanwhile the caller has no sight any more.
     async fn rows(&self, ids: Vec<Uuid>) -> Result<Vec<Vec<String>>, AppError> {
-        let persons = persons_view::of_ids(self.service.pool(), &ids).await?;
+        let persons = views::persons::of_ids(self.service.pool(), &ids).await?;
         let accounts: Vec<_> = persons
             .iter()
             .map(|person| AccountId(person.account_id))

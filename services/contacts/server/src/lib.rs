@@ -2,22 +2,16 @@
 //! them when they want it.
 //!
 //! Knows of other services only what their events tell: who owns an account (kept by kit), which
-//! tasks are open ([`tasks_view`]) and who may change personal data ([`policy_view`]).
+//! tasks are open ([`views::tasks`]) and who may change personal data ([`views::policy`]).
 
-mod contacts_service;
+mod contacts;
 mod erasure;
-mod erasures_view;
 mod export;
 mod import;
 mod log_interaction;
 mod persons;
-mod persons_view;
-mod policy_view;
-mod tasks_view;
 mod terms;
-mod timeline_view;
-#[cfg(test)]
-mod view_tests;
+mod views;
 
 use std::sync::LazyLock;
 
@@ -32,8 +26,11 @@ use kit::{
 use sqlx::migrate::Migrator;
 
 use crate::{
-    contacts_service::Contacts, erasures_view::ErasuresView, persons_view::PersonsView,
-    policy_view::PolicyView, tasks_view::TasksView, timeline_view::TimelineView,
+    contacts::Contacts,
+    views::{
+        certificates::ErasuresView, persons::PersonsView, policy::PolicyView, tasks::TasksView,
+        timeline::TimelineView,
+    },
 };
 
 /// The tables of the log, and what search needs. Read models make their own.

@@ -10,7 +10,7 @@ use vocabulary::{
     next_step_faults,
 };
 
-use crate::{erasure, persons_view, tasks_view, terms};
+use crate::{erasure, terms, views};
 
 pub(crate) const MAX_TEXT: usize = 10_000;
 pub(crate) const MAX_LINE: usize = 500;
@@ -149,7 +149,7 @@ async fn check_persons(
 ) -> Result<(), AppError> {
     let ids = named.iter().flat_map(|(_, ids)| *ids);
     let ids: Vec<_> = ids.copied().map(Uuid::from).collect();
-    let known = persons_view::accounts_of(service, &ids).await?;
+    let known = views::persons::accounts_of(service, &ids).await?;
     for (field, ids) in named {
         if ids.iter().any(|id| known.get(&id.0) != Some(&account_id)) {
             v.add(field, "is not a person of this account");
@@ -167,10 +167,10 @@ async fn find_task(
     accounts: &[Uuid],
     id: TaskId,
 ) -> Result<Option<CompletedTask>, AppError> {
-    let mut known = tasks_view::find(service.pool(), id).await?;
+    let mut known = views::tasks::find(service.pool(), id).await?;
     if known.is_none() {
         service.catch_up_with("planning").await?;
-        known = tasks_view::find(service.pool(), id).await?;
+        known = views::tasks::find(service.pool(), id).await?;
     }
     let task = known.filter(|task| match task.account_id {
         Some(of_account) => accounts.contains(&of_account.0),

@@ -12,7 +12,10 @@ use kit::Service;
 use tokio::sync::watch;
 use vocabulary::StaffId;
 
-use crate::schedule_view::{self, ScheduleView, Seen};
+use crate::views::{
+    self,
+    reminders::{ScheduleView, Seen},
+};
 
 /// Clones share the listeners.
 #[derive(Clone, Default)]
@@ -37,7 +40,7 @@ impl Doorbell {
         let mut moved = service.view_changed::<ScheduleView>();
         let mut seen = Seen {
             fired_until: clock.now(),
-            position: schedule_view::newest_position(pool).await?,
+            position: views::reminders::newest_position(pool).await?,
         };
         self.ring(|_| true);
         let mut epoch = service.log.epoch();
@@ -50,14 +53,14 @@ impl Doorbell {
                 self.ring(|_| true);
             }
             let now = clock.now();
-            let fired = schedule_view::whose_fired(pool, seen, now).await?;
+            let fired = views::reminders::whose_fired(pool, seen, now).await?;
             let fired: HashMap<_, _> = fired.into_iter().collect();
             self.ring(|staff_id| fired.contains_key(&staff_id.0));
             seen = Seen {
                 fired_until: now,
                 position: fired.into_values().fold(seen.position, i64::max),
             };
-            let next = schedule_view::next_fire_at(pool, now).await?;
+            let next = views::reminders::next_fire_at(pool, now).await?;
             tokio::select! {
                 () = sleep_until(service, next) => {}
                 Ok(()) = moved.changed() => {}

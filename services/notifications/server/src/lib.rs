@@ -5,10 +5,9 @@
 //! task is kept here. What [`webhooks`] are sent is signed, and noted before it is sent.
 
 mod doorbell;
-mod reminders_service;
-mod schedule_view;
-mod task_changes;
+mod reminders;
 mod task_reminders;
+mod views;
 mod watch;
 mod webhooks;
 
@@ -22,15 +21,18 @@ use kit::{Mounted, Node, Service, StartError, erasure::Erasures, migrate::with_l
 use sqlx::migrate::Migrator;
 
 use crate::{
-    doorbell::Doorbell, reminders_service::Reminders, schedule_view::ScheduleView,
-    task_changes::TaskChanges, task_reminders::TaskReminders, webhooks::Webhooks,
+    doorbell::Doorbell,
+    reminders::Reminders,
+    task_reminders::TaskReminders,
+    views::{reminders::ScheduleView, task_changes::TaskChanges},
+    webhooks::Webhooks,
 };
 
 /// The tables of the log and the outbox. Read models make their own.
 pub static MIGRATOR: LazyLock<Migrator> =
     LazyLock::new(|| with_log(&sqlx::migrate!("../../../migrations/notifications")));
 
-/// Follows planning's log, keeps the schedule and delivers what is due.
+/// Follows planning's log, keeps the schedule, delivers what is due and tells webhooks of events.
 pub async fn start(node: &Node) -> Result<Mounted, StartError> {
     let service = Service::open(node, "notifications", &MIGRATOR).await?;
     service.project(ScheduleView).await?;

@@ -21,7 +21,10 @@ use notifications_domain::{
 use uuid::Uuid;
 use vocabulary::{ReminderId, TaskId};
 
-use crate::task_changes::{self, Change, Task};
+use crate::views::{
+    self,
+    task_changes::{Change, Task},
+};
 
 pub(crate) struct TaskReminders {
     pub(crate) service: Service,
@@ -85,7 +88,7 @@ impl TaskReminders {
             position: event.position,
         };
         self.service.views.reached(&[known], PATIENCE).await?;
-        task_changes::task_before(pool, TaskId(event.stream.id), event.version)
+        views::task_changes::task_before(pool, TaskId(event.stream.id), event.version)
             .await?
             .ok_or_else(|| ApplyError::Poison("the beginning of the task is unknown".to_owned()))
     }

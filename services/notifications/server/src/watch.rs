@@ -23,8 +23,11 @@ use vocabulary::{AccountId, StaffId};
 
 use crate::{
     doorbell::Doorbell,
-    reminders_service::message,
-    schedule_view::{self, Row, Seen},
+    reminders::message,
+    views::{
+        self,
+        reminders::{Row, Seen},
+    },
 };
 
 /// Of all these members of staff, until the caller goes.
@@ -111,7 +114,8 @@ impl<'a> Watch<'a> {
         let mut after = (Seen::NOTHING.fired_until, Uuid::nil());
         loop {
             let pool = self.service.pool();
-            let page = schedule_view::due(pool, self.staff_id, self.seen, now, after, PAGE).await?;
+            let page =
+                views::reminders::due(pool, self.staff_id, self.seen, now, after, PAGE).await?;
             let full = page.len() as i64 == PAGE;
             for row in &page {
                 newest = newest.max(row.position);

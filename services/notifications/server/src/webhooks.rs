@@ -9,7 +9,6 @@ mod intents;
 mod outbox;
 mod reach;
 mod signature;
-mod view;
 
 use api::notifications::{
     ListWebhooksRequest, ListWebhooksResponse, PauseWebhookRequest, PauseWebhookResponse,
@@ -28,12 +27,10 @@ use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 use vocabulary::WebhookId;
 
-use self::{
-    delivery::Delivery,
-    intents::Intents,
-    reach::Reach,
-    signature::Secrets,
-    view::{Row, WebhooksView},
+use self::{delivery::Delivery, intents::Intents, reach::Reach, signature::Secrets};
+use crate::views::{
+    self,
+    webhooks::{Row, WebhooksView},
 };
 
 const MAX_URL: usize = 2_000;
@@ -181,7 +178,7 @@ impl WebhooksService for Webhooks {
         request: Request<ListWebhooksRequest>,
     ) -> Result<Response<ListWebhooksResponse>, Status> {
         self.service.query(request).await?;
-        let rows = view::list(self.service.pool()).await;
+        let rows = views::webhooks::list(self.service.pool()).await;
         let rows = rows.map_err(AppError::from)?;
         Ok(Response::new(ListWebhooksResponse {
             webhooks: rows.into_iter().map(message).collect(),
@@ -235,8 +232,8 @@ fn patterns(v: &mut Violations, given: &[String]) -> Vec<Pattern> {
 fn message(row: Row) -> Webhook {
     let state = match row.paused_for.as_deref() {
         None => WebhookState::Active,
-        Some(view::GONE) => WebhookState::Gone,
-        Some(view::FAILING) => WebhookState::Failing,
+        Some(views::webhooks::GONE) => WebhookState::Gone,
+        Some(views::webhooks::FAILING) => WebhookState::Failing,
         Some(_) => WebhookState::Paused,
     };
     Webhook {

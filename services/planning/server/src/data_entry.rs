@@ -20,9 +20,12 @@ use uuid::Uuid;
 use vocabulary::{AccountId, PersonId, StaffId};
 
 use crate::{
-    data_entry_view::{self, Filter, Row, state_name},
-    planning_service::subject,
+    planning::subject,
     questions::all_ids,
+    views::{
+        self,
+        data_entry::{Filter, Row, state_name},
+    },
 };
 
 const MAX_TEXT: usize = 2_000;
@@ -124,8 +127,8 @@ impl Handlers {
             requested_by: requested_by.map(Uuid::from),
         };
         let pool = self.service.pool();
-        let total = data_entry_view::count(pool, &filter).await?;
-        let mut rows = data_entry_view::list(pool, &filter, page.after(), page.fetch()).await?;
+        let total = views::data_entry::count(pool, &filter).await?;
+        let mut rows = views::data_entry::list(pool, &filter, page.after(), page.fetch()).await?;
         let next_page_token = page.cut(&mut rows, Row::key);
         let accounts: HashMap<Uuid, AccountId> = rows
             .iter()

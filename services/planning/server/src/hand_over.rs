@@ -15,7 +15,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 use vocabulary::{AccountId, StaffId, TransferId};
 
-use crate::{hand_overs_view, tasks_view};
+use crate::views;
 
 pub(crate) const REASON: &str = "account handed over";
 
@@ -81,7 +81,7 @@ impl HandOver {
             .ids_of(AccountId(event.stream.id))
             .await?;
         let snapshot = self.service.directory.snapshot();
-        let tasks = tasks_view::open_of(self.service.pool(), &ids).await?;
+        let tasks = views::tasks::open_of(self.service.pool(), &ids).await?;
         let (handed_over, others) = tasks
             .into_iter()
             .partition(|(_, assignee)| *assignee == from.0);
@@ -109,7 +109,7 @@ impl HandOver {
             return Ok(());
         };
         let ids = directory.ids_of(id).await?;
-        let tasks = tasks_view::open_of(self.service.pool(), &ids).await?;
+        let tasks = views::tasks::open_of(self.service.pool(), &ids).await?;
         let unseen = unseen_by_assignee(&snapshot, tasks, owner);
         self.give(event, unseen, owner, None).await
     }
@@ -183,7 +183,7 @@ impl HandOver {
     async fn confirm(&self, event: &Recorded) -> Result<(), ApplyError> {
         self.caught_up(event).await?;
         let id = event.stream.id;
-        let followed = hand_overs_view::count(self.service.pool(), TransferId(id)).await?;
+        let followed = views::hand_overs::count(self.service.pool(), TransferId(id)).await?;
         kill_point!("hand_over.tasks_counted");
         let context = reaction::context::<Self>(&self.service, event);
         let command = Confirmed {

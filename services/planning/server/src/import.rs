@@ -19,8 +19,8 @@ use uuid::Uuid;
 use vocabulary::{AccountId, Deadline, StaffId, TaskId, normalise, parse_instant};
 
 use crate::{
-    planning_service::{MAX_TEXT, subject},
-    tasks_view,
+    planning::{MAX_TEXT, subject},
+    views,
 };
 
 const MAX_ROWS: usize = 1_000;
@@ -263,7 +263,7 @@ async fn foresee(service: &Service, rows: Vec<Row>) -> Result<(Vec<RowResult>, i
         .filter_map(|(_, read)| read.as_ref().ok())
         .map(|ready| ready.id.0)
         .collect();
-    let mut known: HashSet<_> = tasks_view::known(service.pool(), &ids)
+    let mut known: HashSet<_> = views::tasks::known(service.pool(), &ids)
         .await?
         .into_iter()
         .collect();

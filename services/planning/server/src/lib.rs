@@ -4,18 +4,15 @@
 //! (kept by kit), what a contact completes and promises ([`next_steps`]), and which account has
 //! another owner now ([`hand_over`]).
 
-mod closed_view;
 mod data_entry;
-mod data_entry_view;
 mod forgotten;
 mod hand_over;
-mod hand_overs_view;
 mod import;
 mod next_steps;
-mod planning_service;
+mod planning;
 mod questions;
-mod tasks_view;
 mod terms;
+mod views;
 
 use api::planning::{
     data_entry_service_server::DataEntryServiceServer,
@@ -24,9 +21,12 @@ use api::planning::{
 use kit::{Mounted, Node, Service, StartError, erasure::Erasures};
 
 use crate::{
-    closed_view::ClosedView, data_entry_view::DataEntryView, hand_over::HandOver,
-    hand_overs_view::HandOversView, next_steps::NextSteps, planning_service::Planning,
-    tasks_view::TasksView,
+    hand_over::HandOver,
+    next_steps::NextSteps,
+    planning::Planning,
+    views::{
+        closed::ClosedView, data_entry::DataEntryView, hand_overs::HandOversView, tasks::TasksView,
+    },
 };
 
 /// The tables of the log. Read models make their own.

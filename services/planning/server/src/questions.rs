@@ -12,8 +12,11 @@ use uuid::Uuid;
 use vocabulary::{AccountId, GroupId, Period, Role, StaffId, TaskId};
 
 use crate::{
-    tasks_view::{self, Filter, Row},
     terms,
+    views::{
+        self,
+        tasks::{Filter, Row},
+    },
 };
 
 /// Of each part of a day; who has more left undone asks for the list, page by page.
@@ -33,7 +36,7 @@ pub(crate) async fn task(
         now: ctx.now,
         ..Filter::default()
     };
-    let mut rows = tasks_view::list(service.pool(), &filter, None, 1).await?;
+    let mut rows = views::tasks::list(service.pool(), &filter, None, 1).await?;
     let row = rows.pop().ok_or(AppError::NotFound { what: "task" })?;
     Ok(GetTaskResponse {
         task: Some(answer(row, ctx.now)),
@@ -73,7 +76,7 @@ pub(crate) async fn day(
             standing: Some(standing),
             ..Filter::default()
         };
-        let rows = tasks_view::list(service.pool(), &filter, None, MAX_DAY).await?;
+        let rows = views::tasks::list(service.pool(), &filter, None, MAX_DAY).await?;
         let tasks = rows.into_iter().map(|row| answer(row, ctx.now)).collect();
         Ok::<Vec<_>, AppError>(tasks)
     };
@@ -112,8 +115,8 @@ pub(crate) async fn list(
             ..request.clone()
         }),
     )?;
-    let total = tasks_view::count(service.pool(), &filter).await?;
-    let mut rows = tasks_view::list(service.pool(), &filter, page.after(), page.fetch()).await?;
+    let total = views::tasks::count(service.pool(), &filter).await?;
+    let mut rows = views::tasks::list(service.pool(), &filter, page.after(), page.fetch()).await?;
     let next_page_token = page.cut(&mut rows, Row::key);
     let now = filter.as_of.unwrap_or(ctx.now);
     Ok(ListTasksResponse {
@@ -202,7 +205,7 @@ pub(crate) async fn not_done(
 
     let sellers = sellers(ctx, group_id, as_of.unwrap_or(ctx.now));
     let assignees = sellers.iter().map(|id| id.0).collect();
-    let counted = tasks_view::not_done(service.pool(), assignees, due, as_of, ctx.now).await?;
+    let counted = views::tasks::not_done(service.pool(), assignees, due, as_of, ctx.now).await?;
     let rows: Vec<_> = sellers
         .iter()
         .map(|id| {

@@ -35,7 +35,7 @@ mod tests {
     use planning_domain::task::Standing;
 
     use super::*;
-    use crate::tasks_view::state_name;
+    use crate::views::tasks::state_name;
 
     #[test]
     fn every_word_has_its_number() {

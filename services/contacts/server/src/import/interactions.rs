@@ -13,7 +13,7 @@ use vocabulary::{
 };
 
 use super::{Accounts, MAX_EXTERNAL_ID, Ready, Row, foresee, ids, record};
-use crate::{log_interaction::MAX_TEXT, persons_view, timeline_view};
+use crate::{log_interaction::MAX_TEXT, views};
 
 pub(crate) async fn interactions(
     service: &Service,
@@ -39,7 +39,7 @@ pub(crate) async fn interactions(
         })
         .collect();
     let imported = if request.dry_run {
-        let known = timeline_view::find_accounts(service.pool(), &ids(&rows)).await?;
+        let known = views::timeline::find_accounts(service.pool(), &ids(&rows)).await?;
         foresee(service, rows, known, &Rejection::ExternalIdTaken)
     } else {
         record::<Interaction>(
@@ -69,7 +69,7 @@ async fn known_persons(
         .collect();
     ids.sort_unstable();
     ids.dedup();
-    persons_view::accounts_of(service, &ids).await
+    views::persons::accounts_of(service, &ids).await
 }
 
 /// What the rows of one batch are checked against.

@@ -8,7 +8,7 @@ use kit::{AppError, Ctx, Service, Violations};
 use vocabulary::{Email, PersonId, PhoneNumber};
 
 use super::{Accounts, MAX_EXTERNAL_ID, Ready, Row, foresee, ids, record};
-use crate::persons_view::{self, MAX_NAME};
+use crate::views::{self, persons::MAX_NAME};
 
 pub(crate) async fn persons(
     service: &Service,
@@ -37,7 +37,7 @@ pub(crate) async fn persons(
         })
         .collect();
     let imported = if request.dry_run {
-        let known = persons_view::find_accounts(service.pool(), &ids(&rows)).await?;
+        let known = views::persons::find_accounts(service.pool(), &ids(&rows)).await?;
         foresee(service, rows, known, &Rejection::ExternalIdTaken)
     } else {
         record::<Person>(service, ctx, &accounts, rows, &Rejection::AlreadyAdded).await?

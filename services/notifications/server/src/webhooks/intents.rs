@@ -10,7 +10,8 @@ use notifications_domain::{Webhook, webhook::Pattern};
 use tokio::sync::{Mutex, watch};
 use uuid::Uuid;
 
-use super::{outbox, view};
+use super::outbox;
+use crate::views;
 
 /// The view of webhooks follows our own log and is hardly ever behind.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
@@ -83,7 +84,7 @@ impl Reaction for Intents {
         }
         let known = self.service.position(head);
         self.service.views.reached(&[known], PATIENCE).await?;
-        let rows = view::wishes(self.service.pool()).await?;
+        let rows = views::webhooks::wishes(self.service.pool()).await?;
         let wishes = rows.into_iter().map(|(webhook_id, events, registered_at)| {
             let events = events.iter().filter_map(|text| text.parse().ok());
             Wish {

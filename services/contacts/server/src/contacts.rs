@@ -21,10 +21,8 @@ use tonic::{Request, Response, Status};
 use vocabulary::{AccountId, InteractionId, PersonId, StaffId, TaskId};
 
 use crate::{
-    erasure, import, log_interaction, persons,
-    persons_view::{self, MAX_NAME},
-    policy_view, terms,
-    timeline_view::{self, Filter},
+    erasure, import, log_interaction, persons, terms,
+    views::{self, persons::MAX_NAME, timeline::Filter},
 };
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -120,7 +118,7 @@ impl ContactsService for Contacts {
         stopped.emails(&mut v, "emails", given.1);
         v.finish()?;
         let id = persons::visible(&self.service, &ctx, id).await?.id;
-        policy_view::check_may_change_personal_data(&self.service, &ctx).await?;
+        views::policy::check_may_change_personal_data(&self.service, &ctx).await?;
         let command = Command::ChangeDetails(ChangeDetails {
             id,
             name,
@@ -152,7 +150,7 @@ impl ContactsService for Contacts {
         let account_id = self.service.visible_account(&ctx, account_id).await?.id;
         let ids = self.service.directory.ids_of(account_id).await;
         let ids = ids.map_err(AppError::from)?;
-        let rows = persons_view::of_account(self.service.pool(), &ids)
+        let rows = views::persons::of_account(self.service.pool(), &ids)
             .await
             .map_err(AppError::from)?;
         Ok(Response::new(ListContactPersonsResponse {
@@ -188,7 +186,7 @@ impl ContactsService for Contacts {
         let owners = (!request.of_anybody).then_some(owners.as_slice());
         let pool = self.service.pool();
         let limit = MOST_ACCOUNTS as i64 + 1;
-        let found = persons_view::accounts_of_those_called(pool, &typed, owners, limit)
+        let found = views::persons::accounts_of_those_called(pool, &typed, owners, limit)
             .await
             .map_err(AppError::from)?;
         if found.len() > MOST_ACCOUNTS {
@@ -244,7 +242,7 @@ impl ContactsService for Contacts {
         let absent = || AppError::NotFound {
             what: "interaction",
         };
-        let entry = timeline_view::find(self.service.pool(), id.ok_or_else(absent)?)
+        let entry = views::timeline::find(self.service.pool(), id.ok_or_else(absent)?)
             .await
             .map_err(AppError::from)?
             .ok_or_else(absent)?;
@@ -285,10 +283,10 @@ impl ContactsService for Contacts {
             kind,
         };
         let (mut entries, total) =
-            timeline_view::page(self.service.pool(), &filter, page.after(), page.fetch())
+            views::timeline::page(self.service.pool(), &filter, page.after(), page.fetch())
                 .await
                 .map_err(AppError::from)?;
-        let next_page_token = page.cut(&mut entries, timeline_view::Entry::key);
+        let next_page_token = page.cut(&mut entries, views::timeline::Entry::key);
         Ok(Response::new(GetTimelineResponse {
             interactions: entries
                 .into_iter()

@@ -10,11 +10,11 @@ use notifications_domain::{
 use sqlx::{FromRow, PgConnection, PgPool};
 use uuid::Uuid;
 
-pub(super) struct WebhooksView;
+pub(crate) struct WebhooksView;
 
 /// Of the causes of a pause, those that no person gives.
-pub(super) const GONE: &str = "gone";
-pub(super) const FAILING: &str = "failing";
+pub(crate) const GONE: &str = "gone";
+pub(crate) const FAILING: &str = "failing";
 
 impl Projection for WebhooksView {
     const NAME: &'static str = "webhooks";
@@ -88,22 +88,22 @@ async fn apply_one(tx: &mut PgConnection, recorded: &Recorded) -> Result<(), App
 }
 
 #[derive(Debug, FromRow)]
-pub(super) struct Row {
-    pub(super) id: Uuid,
-    pub(super) url: String,
-    pub(super) events: Vec<String>,
-    pub(super) description: String,
-    pub(super) paused_for: Option<String>,
-    pub(super) registered_at: DateTime<Utc>,
-    pub(super) pending: i64,
-    pub(super) last_success_at: Option<DateTime<Utc>>,
-    pub(super) last_failure_at: Option<DateTime<Utc>>,
-    pub(super) last_failure: Option<String>,
-    pub(super) next_try_at: Option<DateTime<Utc>>,
+pub(crate) struct Row {
+    pub(crate) id: Uuid,
+    pub(crate) url: String,
+    pub(crate) events: Vec<String>,
+    pub(crate) description: String,
+    pub(crate) paused_for: Option<String>,
+    pub(crate) registered_at: DateTime<Utc>,
+    pub(crate) pending: i64,
+    pub(crate) last_success_at: Option<DateTime<Utc>>,
+    pub(crate) last_failure_at: Option<DateTime<Utc>>,
+    pub(crate) last_failure: Option<String>,
+    pub(crate) next_try_at: Option<DateTime<Utc>>,
 }
 
 /// All of them, with how they get on.
-pub(super) async fn list(pool: &PgPool) -> Result<Vec<Row>, sqlx::Error> {
+pub(crate) async fn list(pool: &PgPool) -> Result<Vec<Row>, sqlx::Error> {
     sqlx::query_as(
         "select w.*, s.last_success_at, s.last_failure_at, s.last_failure, s.next_try_at,
                 (select count(*) from outbox.webhook_intents i
@@ -116,7 +116,7 @@ pub(super) async fn list(pool: &PgPool) -> Result<Vec<Row>, sqlx::Error> {
 }
 
 /// Who is to be told of what, also while it is paused.
-pub(super) async fn wishes(
+pub(crate) async fn wishes(
     pool: &PgPool,
 ) -> Result<Vec<(Uuid, Vec<String>, DateTime<Utc>)>, sqlx::Error> {
     sqlx::query_as("select id, events, registered_at from webhooks.webhooks")

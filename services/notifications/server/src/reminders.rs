@@ -16,7 +16,10 @@ use vocabulary::{ReminderId, StaffId, TaskId};
 
 use crate::{
     doorbell::Doorbell,
-    schedule_view::{self, ACKNOWLEDGED, DELIVERED, Filter, Row, SCHEDULED, Seen, VOIDED},
+    views::{
+        self,
+        reminders::{ACKNOWLEDGED, DELIVERED, Filter, Row, SCHEDULED, Seen, VOIDED},
+    },
     watch,
 };
 
@@ -105,7 +108,7 @@ impl RemindersService for Reminders {
             now: ctx.now,
         };
         let pool = self.service.pool();
-        let mut rows = schedule_view::list(pool, &filter, after, page.fetch())
+        let mut rows = views::reminders::list(pool, &filter, after, page.fetch())
             .await
             .map_err(AppError::from)?;
         let next_page_token = page.cut(&mut rows, |row| (row.fire_at, row.id));

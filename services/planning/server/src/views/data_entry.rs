@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgConnection, PgPool, Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use crate::tasks_view::add_seen_accounts;
+use crate::views::tasks::add_seen_accounts;
 
 pub(crate) struct DataEntryView;
 

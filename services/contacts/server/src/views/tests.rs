@@ -21,9 +21,12 @@ use vocabulary::{
 
 use crate::{
     MIGRATOR,
-    persons_view::{self, PersonsView},
-    tasks_view::{self, TasksView},
-    timeline_view::{self, Filter, TimelineView},
+    views::{
+        self,
+        persons::PersonsView,
+        tasks::TasksView,
+        timeline::{Filter, TimelineView},
+    },
 };
 
 struct Bench {
@@ -123,7 +126,7 @@ async fn persons_are_listed_by_name_as_they_are_now() -> Result<()> {
     bench.execute::<Person>(id.0, change).await?;
     bench.follow(PersonsView).await?;
 
-    let rows = persons_view::of_account(&bench.database.pool, &[vector().0]).await?;
+    let rows = views::persons::of_account(&bench.database.pool, &[vector().0]).await?;
     let names: Vec<_> = rows.iter().map(|row| row.name.as_str()).collect();
     assert_eq!(names, ["Ежов", "Ёлкин", "Жуков", "Яшин"]);
     let [_, yolkin, zhukov, _] = &rows[..] else {
@@ -148,7 +151,7 @@ async fn the_erased_leave_no_text_in_a_rebuilt_view() -> Result<()> {
         .await?;
     bench.follow(PersonsView).await?;
 
-    let rows = persons_view::of_account(&bench.database.pool, &[vector().0]).await?;
+    let rows = views::persons::of_account(&bench.database.pool, &[vector().0]).await?;
     assert_eq!(
         (rows.len(), rows[0].name.as_str(), rows[0].phones.len()),
         (1, "", 0)
@@ -210,7 +213,7 @@ async fn a_timeline_is_paged_from_the_newest_on() -> Result<()> {
     };
     let (mut summaries, mut after) = (Vec::new(), None);
     loop {
-        let (entries, total) = timeline_view::page(pool, &everything(), after, 2).await?;
+        let (entries, total) = views::timeline::page(pool, &everything(), after, 2).await?;
         let Some(last) = entries.last() else { break };
         assert_eq!(total, 6);
         after = Some(last.key());
@@ -229,13 +232,13 @@ async fn a_timeline_is_paged_from_the_newest_on() -> Result<()> {
             ..everything()
         },
     ] {
-        let (entries, total) = timeline_view::page(pool, &filter, None, 50).await?;
+        let (entries, total) = views::timeline::page(pool, &filter, None, 50).await?;
         assert_eq!((entries.len(), total), (1, 1));
         let step = entries[0].next_step.as_ref().unwrap();
         assert_eq!(step.comment, "Спросить про сроки оплаты");
         assert_eq!(step.due_at, "2026-03-16T11:00:00+03:00");
     }
-    let known = timeline_view::find(pool, InteractionId::of_external("4")).await?;
+    let known = views::timeline::find(pool, InteractionId::of_external("4")).await?;
     assert_eq!(known.map(|entry| entry.duration_s), Some(380));
     Ok(())
 }
@@ -410,7 +413,7 @@ async fn tasks_are_open_until_done_or_cancelled() -> Result<()> {
         ("T-2", smirnova, true),
         ("T-3", petrov, false),
     ] {
-        let found = tasks_view::find(pool, task(name)).await?.unwrap();
+        let found = views::tasks::find(pool, task(name)).await?.unwrap();
         assert_eq!(found.account_id, Some(vector()), "{name}");
         assert_eq!(
             (found.assignee_id, found.open),
@@ -418,6 +421,6 @@ async fn tasks_are_open_until_done_or_cancelled() -> Result<()> {
             "{name}"
         );
     }
-    assert!(tasks_view::find(pool, task("T-4")).await?.is_none());
+    assert!(views::tasks::find(pool, task("T-4")).await?.is_none());
     Ok(())
 }
