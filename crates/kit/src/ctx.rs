@@ -153,9 +153,12 @@ impl Ctx {
         }
     }
 
-    /// With the version that the caller has seen; 0: any.
+    /// With the version that the caller has seen, which is the field `expected_version`; 0: any.
     #[must_use]
-    pub fn expecting(mut self, version: i64) -> Self {
+    pub fn expecting(mut self, v: &mut Violations, version: i64) -> Self {
+        if version < 0 {
+            v.add("expected_version", "must not be negative");
+        }
         self.expected_version = (version != 0).then_some(version);
         self
     }

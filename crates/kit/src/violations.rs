@@ -255,6 +255,13 @@ impl Violations {
         }
     }
 
+    /// What was read from a request, once all of it was read without a fault.
+    pub fn checked<T>(self, value: Option<T>) -> Result<T, AppError> {
+        self.finish()?;
+        // Whatever left it out has named its fault, so this is never reached.
+        value.ok_or_else(|| AppError::Invalid(Vec::new()))
+    }
+
     fn contact_points<T: Ord, E: ToString>(
         &mut self,
         field: &str,

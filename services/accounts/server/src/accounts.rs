@@ -30,7 +30,7 @@ use crate::{
         companies::{self, Filter, PageKey},
         imports, orders, ownership, statuses,
     },
-    wire::{self, MAX_NAME, checked},
+    wire::{self, MAX_NAME},
 };
 
 pub(crate) use cards::{MAX_PLACE, phone_or_email};
@@ -172,7 +172,7 @@ pub(crate) fn filter(
 fn account_id(field: &str, text: &str) -> Result<AccountId, AppError> {
     let mut v = Violations::new();
     let id = v.id(field, text);
-    checked(v, id)
+    v.checked(id)
 }
 
 #[tonic::async_trait]

@@ -16,7 +16,7 @@ use crate::{
     accounts::{commands, extras},
     catalogue::Current,
     views::statuses::{self, Stay},
-    wire::{MAX_TEXT, checked, id_text},
+    wire::{MAX_TEXT, id_text},
 };
 
 pub(crate) struct Cards {
@@ -40,17 +40,14 @@ impl Cards {
         let known = self.catalogue.get().await?;
         let mut v = Violations::new();
         let id: Option<AccountId> = v.id("account_id", &req.account_id);
-        if req.expected_version < 0 {
-            v.add("expected_version", "must not be negative");
-        }
+        let ctx = ctx.expecting(&mut v, req.expected_version);
         if req.status.trim().is_empty() {
             v.add("status", "must not be empty");
         }
         let to = extras::chosen(&mut v, &known, List::Status, "status", &req.status);
         let reason = v.optional("reason", &req.reason, MAX_TEXT);
-        let (id, to) = checked(v, id.zip(to))?;
+        let (id, to) = v.checked(id.zip(to))?;
         let id = commands::check_visible(&self.service, &ctx, id).await?;
-        let ctx = ctx.expecting(req.expected_version);
         let command = Command::ChangeStatus { to, reason };
         let outcome = commands::execute(&self.service, &ctx, id, command).await?;
         Ok(ChangeAccountStatusResponse {
@@ -65,7 +62,7 @@ impl Cards {
     ) -> Result<GetStatusHistoryResponse, AppError> {
         let mut v = Violations::new();
         let id = v.id("account_id", &req.account_id);
-        let id = checked(v, id)?;
+        let id = v.checked(id)?;
         let id = self.service.visible_account(ctx, id).await?.id;
         let stays = statuses::history(self.service.pool(), id).await?;
         let totals = totals(&stays, ctx.now);

@@ -15,7 +15,7 @@ use api::accounts::{
 use kit::{AppError, Ctx, Service, Violations};
 use tonic::{Request, Response, Status};
 
-use crate::wire::{MAX_ID, MAX_NAME, MAX_TEXT, checked};
+use crate::wire::{MAX_ID, MAX_NAME, MAX_TEXT};
 pub(crate) use current::{Current, Known};
 
 const MOST: usize = 200;
@@ -207,7 +207,7 @@ impl CatalogueService for Handlers {
             v.add("entries", "must not be empty");
         }
         let entries = entries(&mut v, "entries", req.entries);
-        let list = checked(v, list)?;
+        let list = v.checked(list)?;
         let recorded = self.execute(&ctx, Command::Publish { list, entries });
         Ok(Response::new(PublishEntriesResponse {
             recorded: Some(recorded.await?),
@@ -222,7 +222,7 @@ impl CatalogueService for Handlers {
         let mut v = Violations::new();
         let list = list(&mut v, req.list);
         let key = v.required_line("key", &req.key, MAX_ID);
-        let list = checked(v, list)?;
+        let list = v.checked(list)?;
         let recorded = self.execute(&ctx, Command::Withdraw { list, key });
         Ok(Response::new(WithdrawEntryResponse {
             recorded: Some(recorded.await?),
@@ -236,7 +236,7 @@ impl CatalogueService for Handlers {
         let (ctx, req) = self.service.command(request).await?;
         let mut v = Violations::new();
         let field = v.within("field", |v| field(v, req.field));
-        let field = checked(v, field)?;
+        let field = v.checked(field)?;
         let recorded = self.execute(&ctx, Command::PublishField(field));
         Ok(Response::new(PublishFieldResponse {
             recorded: Some(recorded.await?),

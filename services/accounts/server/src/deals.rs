@@ -24,7 +24,6 @@ use crate::{
         deals::{self, PageKey, Wanted},
         pipelines,
     },
-    wire::checked,
 };
 
 const MAX_DEALS_PER_STAGE: i64 = 100;
@@ -55,7 +54,7 @@ impl Deals {
     async fn get(&self, ctx: &Ctx, req: &GetDealRequest) -> Result<GetDealResponse, AppError> {
         let mut v = Violations::new();
         let id: Option<DealId> = v.id("deal_id", &req.deal_id);
-        let id = checked(v, id)?;
+        let id = v.checked(id)?;
         commands::visible(&self.service, ctx, id).await?;
         let pool = self.service.pool();
         let row = deals::find(pool, id).await?;
@@ -112,7 +111,7 @@ impl Deals {
         if req.deals_per_stage < 0 {
             v.add("deals_per_stage", "must not be negative");
         }
-        let pipeline_id = checked(v, pipeline_id)?;
+        let pipeline_id = v.checked(pipeline_id)?;
         let rules = commands::rules(&self.service, pipeline_id).await?;
         let wanted = Wanted {
             pipeline_id,

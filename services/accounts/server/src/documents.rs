@@ -25,7 +25,7 @@ use crate::{
     catalogue::Current,
     deals,
     views::documents::{self, DocumentRow, PageKey, Wanted},
-    wire::{checked, id_text},
+    wire::id_text,
 };
 
 pub(crate) use erased::ErasedDocuments;
@@ -54,7 +54,7 @@ impl Documents {
         let mut v = Violations::new();
         let place = Place::read(&mut v, &req.account_id, &req.deal_id);
         let kind = extras::known(&mut v, &known, List::DocumentKind, "kind", &req.kind);
-        let place = checked(v, place)?;
+        let place = v.checked(place)?;
         let page_request = req.page.take();
         req.min_positions.clear();
         let page = self.service.page(&page_request, fingerprint(&req))?;

@@ -16,7 +16,7 @@ use vocabulary::{AccountId, Email, PhoneNumber, StaffId};
 use crate::{
     claims, owners,
     views::{companies, people},
-    wire::{MAX_TEXT, caught_up, checked},
+    wire::{MAX_TEXT, caught_up},
 };
 
 /// So often another merge is faster, and no more.
@@ -113,7 +113,7 @@ impl Duplicates {
             v.add("merged_id", "must be another one than survivor_id");
         }
         let reason = v.required("reason", &req.reason, MAX_TEXT);
-        let (survivor, merged) = checked(v, survivor.zip(merged))?;
+        let (survivor, merged) = v.checked(survivor.zip(merged))?;
         for _ in 0..ATTEMPTS {
             caught_up(&self.service).await?;
             let survivor_id = self.visible(ctx, survivor).await?;
@@ -156,7 +156,7 @@ impl Duplicates {
         let mut v = Violations::new();
         let merged: Option<AccountId> = v.id("merged_id", &req.merged_id);
         let reason = v.required("reason", &req.reason, MAX_TEXT);
-        let merged = checked(v, merged)?;
+        let merged = v.checked(merged)?;
         caught_up(&self.service).await?;
         if let Err(unseen) = self.visible(ctx, merged).await {
             // Apart again, it may be in the pool, or somebody's whom the caller does not see.

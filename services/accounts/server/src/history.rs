@@ -31,7 +31,7 @@ use crate::{
         deals::{self, DealRow},
         orders, past,
     },
-    wire::{self, MAX_NAME, checked, id_text},
+    wire::{self, MAX_NAME, id_text},
 };
 
 pub(crate) struct History {
@@ -86,7 +86,7 @@ impl History {
         let asked: Option<AccountId> = v.id("account_id", &req.account_id);
         let (as_of, known) = (req.as_of.as_ref(), req.as_recorded_at.as_ref());
         let moment = Moment::read(&mut v, as_of, known, ctx.now);
-        let asked = checked(v, asked)?;
+        let asked = v.checked(asked)?;
         let visible = self.service.visible_account(ctx, asked).await?;
         access::record(&self.service, ctx, visible.id, What::Past).await?;
         let mut family = HashMap::new();
@@ -181,7 +181,7 @@ impl History {
         let mut v = Violations::new();
         let id: Option<AccountId> = v.id("account_id", &req.account_id);
         let field = v.line("field", &req.field, MAX_NAME);
-        let id = checked(v, id)?;
+        let id = v.checked(id)?;
         let page_request = req.page.take();
         req.min_positions.clear();
         let page = self.service.page(&page_request, fingerprint(&req))?;

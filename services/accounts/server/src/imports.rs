@@ -23,7 +23,7 @@ use crate::{
         imports::{self, File, Line, Sales},
         orders,
     },
-    wire::{checked, id_text},
+    wire::id_text,
 };
 
 pub(crate) struct Imports {
@@ -71,7 +71,7 @@ impl Imports {
         let page = self.service.page(&page_request, fingerprint(&req))?;
         let mut v = Violations::new();
         let id: Option<ImportId> = v.id("import_id", &req.import_id);
-        let id = checked(v, id)?;
+        let id = v.checked(id)?;
         let pool = self.service.pool();
         if imports::name_of(pool, id.0).await?.is_none() {
             return Err(AppError::NotFound { what: "import" });

@@ -19,7 +19,6 @@ use vocabulary::AccountId;
 use crate::{
     import,
     views::orders::{self, PageKey, Wanted},
-    wire::checked,
 };
 
 pub(crate) struct Orders {
@@ -36,7 +35,7 @@ impl Orders {
     async fn get(&self, ctx: &Ctx, req: &GetOrderRequest) -> Result<GetOrderResponse, AppError> {
         let mut v = Violations::new();
         let id = v.id("order_id", &req.order_id);
-        let id = checked(v, id)?;
+        let id = v.checked(id)?;
         let order = commands::visible(&self.service, ctx, id).await?;
         let pool = self.service.pool();
         let shipments = orders::shipments_of(pool, id).await?;

@@ -28,9 +28,7 @@ impl Handlers {
         req: ChangePolicyRequest,
     ) -> Result<ChangePolicyResponse, AppError> {
         let mut v = Violations::new();
-        if req.expected_version < 0 {
-            v.add("expected_version", "must not be negative");
-        }
+        let ctx = ctx.expecting(&mut v, req.expected_version);
         let reason = v.required("reason", &req.reason, MAX_TEXT);
         v.finish()?;
         let command = Command::Change(Changed {
@@ -41,7 +39,7 @@ impl Handlers {
             }),
             reason,
         });
-        let context = ctx.expecting(req.expected_version).command();
+        let context = ctx.command();
         let log = &self.service.log;
         let outcome = log.execute::<Policy>(&context, domain::id(), command);
         Ok(ChangePolicyResponse {

@@ -24,7 +24,7 @@ use crate::{
     catalogue::Current,
     claims::{self, Refusal},
     views::claims::{Row, held},
-    wire::{caught_up, checked},
+    wire::caught_up,
 };
 
 const ABSENT: AppError = AppError::NotFound { what: "account" };
@@ -96,7 +96,7 @@ impl Prospects {
 fn account_id(text: &str) -> Result<AccountId, AppError> {
     let mut v = Violations::new();
     let id = v.id("account_id", text);
-    checked(v, id)
+    v.checked(id)
 }
 
 /// When the claim of an outcome ends.

@@ -18,7 +18,7 @@ use crate::{
     catalogue::{Current, Known},
     collation::sort_key,
     views::saved_views::{self, View},
-    wire::{MAX_ID, MAX_NAME, caught_up, checked, custom, id_text},
+    wire::{MAX_ID, MAX_NAME, caught_up, custom, id_text},
 };
 
 const MOST_COLUMNS: usize = 50;
@@ -91,7 +91,7 @@ impl SavedViews {
             }
             Some(share_view_request::With::GroupId(text)) => group(&mut v, ctx, &text),
         };
-        let id = checked(v, id)?;
+        let id = v.checked(id)?;
         let outcome = self.manage(ctx, id, Command::Share { with }).await?;
         Ok(ShareViewResponse {
             recorded: Some(self.service.recorded(&outcome)),
@@ -105,7 +105,7 @@ impl SavedViews {
     ) -> Result<DeleteViewResponse, AppError> {
         let mut v = Violations::new();
         let id: Option<SavedViewId> = v.id("view_id", &req.view_id);
-        let id = checked(v, id)?;
+        let id = v.checked(id)?;
         let outcome = self.manage(ctx, id, Command::Delete).await?;
         Ok(DeleteViewResponse {
             recorded: Some(self.service.recorded(&outcome)),

@@ -26,7 +26,7 @@ use crate::{
     collation::sort_key,
     import, transfers,
     views::{companies, deals, open_tasks, people},
-    wire::{self, MAX_ID, MAX_NAME, MAX_TEXT, caught_up, checked},
+    wire::{self, MAX_ID, MAX_NAME, MAX_TEXT, caught_up},
 };
 
 const MIN_PASSWORD: usize = 8;
@@ -150,7 +150,7 @@ impl StaffService for Staff {
         let extension = v.line("extension", &req.extension, MAX_EXTENSION);
         let hired_on = wire::date(&mut v, "hired_on", &req.hired_on, &ctx);
         let login = credentials(&mut v, &req.login, &req.password);
-        let role = checked(v, role)?;
+        let role = v.checked(role)?;
 
         let password_hash = if req.password.is_empty() {
             None
@@ -188,7 +188,7 @@ impl StaffService for Staff {
         let role = wire::role(&mut v, "role", req.role);
         somebody_else(&mut v, &ctx, id);
         let reason = v.required("reason", &req.reason, MAX_TEXT);
-        let (id, role) = checked(v, id.zip(role))?;
+        let (id, role) = v.checked(id.zip(role))?;
         let views = &self.service.views;
         views.reached(&req.min_positions, ctx.remaining()).await?;
         let duties = if domain::can_own(role) {
@@ -216,7 +216,7 @@ impl StaffService for Staff {
         let id = v.id("staff_id", &req.staff_id);
         let group_id = v.optional_id("group_id", &req.group_id);
         groups::check(&self.service, &mut v, "group_id", group_id).await?;
-        let id = checked(v, id)?;
+        let id = v.checked(id)?;
         let command = domain::Command::MoveToGroup { group_id };
         let recorded = self.execute(&ctx, id, command).await?;
         Ok(Response::new(MoveToGroupResponse {
@@ -233,7 +233,7 @@ impl StaffService for Staff {
         let id = v.id("staff_id", &req.staff_id);
         let login = v.required_line("login", &req.login, MAX_LOGIN);
         check_password(&mut v, &req.password);
-        let id = checked(v, id)?;
+        let id = v.checked(id)?;
         let credentials = Credentials {
             login,
             password_hash: passwords::hash(req.password).await?,
@@ -258,7 +258,7 @@ impl StaffService for Staff {
         let extension = extension.map(|text| v.line("extension", text, MAX_EXTENSION));
         let login = req.login.as_deref();
         let login = login.map(|text| v.required_line("login", text, MAX_LOGIN));
-        let id = checked(v, id)?;
+        let id = v.checked(id)?;
         let details = NewDetails {
             name,
             extension,
@@ -280,7 +280,7 @@ impl StaffService for Staff {
         let id = v.id("staff_id", &req.staff_id);
         somebody_else(&mut v, &ctx, id);
         let reason = v.required("reason", &req.reason, MAX_TEXT);
-        let id = checked(v, id)?;
+        let id = v.checked(id)?;
         let views = &self.service.views;
         views.reached(&req.min_positions, ctx.remaining()).await?;
         let duties = self.duties(id).await?;
@@ -302,7 +302,7 @@ impl StaffService for Staff {
         let group_id = v.optional_id("group_id", &req.group_id);
         groups::check(&self.service, &mut v, "group_id", group_id).await?;
         let hired_on = wire::date(&mut v, "hired_on", &req.hired_on, &ctx);
-        let (id, role) = checked(v, id.zip(role))?;
+        let (id, role) = v.checked(id.zip(role))?;
         let command = domain::Command::Rehire(Rehired {
             role,
             group_id,
@@ -356,7 +356,7 @@ impl StaffService for Staff {
                 v.add("staff_id", "must be somebody who works here");
             }
         }
-        let (group_id, head_id) = checked(v, group_id.zip(head_id))?;
+        let (group_id, head_id) = v.checked(group_id.zip(head_id))?;
         let command = group::Command::AppointHead { head_id };
         let context = ctx.command();
         let outcome = self

@@ -32,7 +32,7 @@ use crate::{
         open_tasks,
         transfers::{self, Row, Standing},
     },
-    wire::{MAX_TEXT, caught_up, checked, id_text},
+    wire::{MAX_TEXT, caught_up, id_text},
 };
 
 /// In case another replica moves the view without our hearing of it.
@@ -307,7 +307,7 @@ impl TransfersService for Transfers {
         let (ctx, req) = self.service.query(request).await?;
         let mut v = Violations::new();
         let id = v.id("transfer_id", &req.transfer_id);
-        let id = checked(v, id)?;
+        let id = v.checked(id)?;
         Ok(Response::new(self.get(&ctx, id).await?))
     }
 }

@@ -31,13 +31,6 @@ pub(crate) async fn caught_up(service: &Service) -> Result<(), AppError> {
     service.catch_up_with(service.name()).await
 }
 
-/// What was read from a request, once all of it was read without a fault.
-pub(crate) fn checked<T>(v: Violations, value: Option<T>) -> Result<T, AppError> {
-    v.finish()?;
-    // Whatever left it out has named its fault, so this is never reached.
-    value.ok_or_else(|| AppError::Invalid(Vec::new()))
-}
-
 /// The role of a request; none of those that staff cannot have.
 pub(crate) fn role(v: &mut Violations, field: &str, role: i32) -> Option<Role> {
     let role = match rights::Role::try_from(role) {

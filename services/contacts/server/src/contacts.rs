@@ -57,8 +57,7 @@ impl ContactsService for Contacts {
         let stopped = self.service.stopped(&phones, &emails).await?;
         stopped.phones(&mut v, "phones", &phones);
         stopped.emails(&mut v, "emails", &emails);
-        v.finish()?;
-        let account_id = account_id.ok_or(AppError::NotFound { what: "account" })?;
+        let account_id = v.checked(account_id)?;
         let account_id = self.service.visible_account(&ctx, account_id).await?.id;
 
         let external_id = Some(external_id).filter(|id| !id.is_empty());
@@ -116,6 +115,7 @@ impl ContactsService for Contacts {
         let stopped = self.service.stopped(given.0, given.1).await?;
         stopped.phones(&mut v, "phones", given.0);
         stopped.emails(&mut v, "emails", given.1);
+        let ctx = ctx.expecting(&mut v, request.expected_version);
         v.finish()?;
         let id = persons::visible(&self.service, &ctx, id).await?.id;
         views::policy::check_may_change_personal_data(&self.service, &ctx).await?;
@@ -126,7 +126,7 @@ impl ContactsService for Contacts {
             phones,
             emails,
         });
-        let context = ctx.expecting(request.expected_version).command();
+        let context = ctx.command();
         let outcome = self
             .service
             .log
@@ -145,8 +145,7 @@ impl ContactsService for Contacts {
         let (ctx, request) = self.service.query(request).await?;
         let mut v = Violations::new();
         let account_id = v.id::<AccountId>("account_id", &request.account_id);
-        v.finish()?;
-        let account_id = account_id.ok_or(AppError::NotFound { what: "account" })?;
+        let account_id = v.checked(account_id)?;
         let account_id = self.service.visible_account(&ctx, account_id).await?.id;
         let ids = self.service.directory.ids_of(account_id).await;
         let ids = ids.map_err(AppError::from)?;
@@ -238,14 +237,12 @@ impl ContactsService for Contacts {
         let (ctx, request) = self.service.query(request).await?;
         let mut v = Violations::new();
         let id = v.id::<InteractionId>("interaction_id", &request.interaction_id);
-        v.finish()?;
-        let absent = || AppError::NotFound {
-            what: "interaction",
-        };
-        let entry = views::timeline::find(self.service.pool(), id.ok_or_else(absent)?)
+        let entry = views::timeline::find(self.service.pool(), v.checked(id)?)
             .await
             .map_err(AppError::from)?
-            .ok_or_else(absent)?;
+            .ok_or(AppError::NotFound {
+                what: "interaction",
+            })?;
         let account = self
             .service
             .visible_account(&ctx, AccountId(entry.account_id))
@@ -270,8 +267,7 @@ impl ContactsService for Contacts {
             0 => None,
             number => v.parsed("kind", terms::kind(number)),
         };
-        v.finish()?;
-        let account_id = account_id.ok_or(AppError::NotFound { what: "account" })?;
+        let account_id = v.checked(account_id)?;
         let list = format!("timeline/{account_id}/{author_id:?}/{kind:?}");
         let page = self.service.page(&request.page, &list)?;
         let account_id = self.service.visible_account(&ctx, account_id).await?.id;

@@ -98,9 +98,8 @@ pub(crate) async fn get(
 ) -> Result<GetErasureResponse, AppError> {
     let mut v = Violations::new();
     let id = v.id::<PersonId>("person_id", &request.person_id);
-    v.finish()?;
+    let (pool, id) = (service.pool(), v.checked(id)?);
     let absent = || AppError::NotFound { what: "erasure" };
-    let (pool, id) = (service.pool(), id.ok_or_else(absent)?);
     let erasure = views::certificates::find(pool, id)
         .await?
         .ok_or_else(absent)?;
@@ -146,14 +145,13 @@ pub(crate) async fn redact(
     let note = v.optional("note", &request.note, MAX_TEXT);
     let purpose = v.optional("next_step_purpose", &request.next_step_purpose, MAX_LINE);
     let comment = v.optional("next_step_comment", &request.next_step_comment, MAX_TEXT);
-    v.finish()?;
-    let absent = || AppError::NotFound {
-        what: "interaction",
-    };
-    let id = id.ok_or_else(absent)?;
+    let ctx = ctx.expecting(&mut v, request.expected_version);
+    let id = v.checked(id)?;
     // From the log, not from the view: it may have been recorded a moment ago.
     let state = service.log.load::<Interaction>(id.0).await?.state;
-    let account_id = state.account_id().ok_or_else(absent)?;
+    let account_id = state.account_id().ok_or(AppError::NotFound {
+        what: "interaction",
+    })?;
     service.visible_account(&ctx, account_id).await?;
     let command = interaction::Command::Redact(Box::new(Redact {
         id,
@@ -164,7 +162,7 @@ pub(crate) async fn redact(
         purpose,
         comment,
     }));
-    let context = ctx.expecting(request.expected_version).command();
+    let context = ctx.command();
     let outcome = service
         .log
         .execute::<Interaction>(&context, id.0, command)

@@ -52,8 +52,7 @@ impl RemindersService for Reminders {
         let (ctx, request) = self.service.command(request).await?;
         let mut v = Violations::new();
         let id = v.id::<ReminderId>("reminder_id", &request.reminder_id);
-        v.finish()?;
-        let id = id.ok_or(AppError::NotFound { what: "reminder" })?;
+        let id = v.checked(id)?;
         let loaded = self.service.log.load::<domain::Reminder>(id.0);
         let whose = match loaded.await.map_err(AppError::from)?.state {
             State::Known { staff_id, .. } => Some(staff_id),

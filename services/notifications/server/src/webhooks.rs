@@ -96,8 +96,7 @@ impl Webhooks {
     ) -> Result<Outcome<domain::Webhook>, AppError> {
         let mut v = Violations::new();
         let id = v.id::<WebhookId>("webhook_id", webhook_id);
-        v.finish()?;
-        let id = id.ok_or(AppError::NotFound { what: "webhook" })?;
+        let id = v.checked(id)?;
         let log = &self.service.log;
         Ok(log
             .execute::<domain::Webhook>(&ctx.command(), id.0, command)

@@ -52,8 +52,7 @@ impl Handlers {
         let account_id = v.id::<AccountId>("account_id", &req.account_id);
         let person_id = v.optional_id::<PersonId>("person_id", &req.person_id);
         let what = v.required("what", &req.what, MAX_TEXT);
-        v.finish()?;
-        let account_id = account_id.ok_or(AppError::NotFound { what: "account" })?;
+        let account_id = v.checked(account_id)?;
         let account_id = self.service.visible_account(ctx, account_id).await?.id;
         let requested_by = ctx.staff_id();
         let about = subject(person_id, Some(account_id), requested_by);

@@ -61,8 +61,7 @@ impl PlanningService for Planning {
         request: Request<RescheduleTaskRequest>,
     ) -> Result<Response<RescheduleTaskResponse>, Status> {
         let (ctx, request) = self.service.command(request).await?;
-        let ctx = ctx.expecting(request.expected_version);
-        let outcome = self.reschedule(&ctx, &request).await?;
+        let outcome = self.reschedule(ctx, &request).await?;
         Ok(Response::new(RescheduleTaskResponse {
             recorded: Some(self.service.recorded(&outcome)),
         }))
@@ -220,10 +219,11 @@ impl Planning {
 
     async fn reschedule(
         &self,
-        ctx: &Ctx,
+        ctx: Ctx,
         request: &RescheduleTaskRequest,
     ) -> Result<Outcome<Task>, AppError> {
         let mut v = Violations::new();
+        let ctx = ctx.expecting(&mut v, request.expected_version);
         let id = v.id::<TaskId>("task_id", &request.task_id);
         let due_at = v.deadline("due_at", &request.due_at);
         let reason = v.optional("reason", &request.reason, MAX_REASON);
@@ -235,7 +235,7 @@ impl Planning {
             reason,
             now: ctx.now,
         };
-        self.change(ctx, id, command).await
+        self.change(&ctx, id, command).await
     }
 
     async fn cancel(

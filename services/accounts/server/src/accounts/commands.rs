@@ -24,7 +24,7 @@ use crate::{
     orders::words::{precision, taken},
     owners, policy,
     views::{companies, orders},
-    wire::{MAX_ID, MAX_TEXT, caught_up, checked},
+    wire::{MAX_ID, MAX_TEXT, caught_up},
 };
 
 /// Merges and hand-overs that happen while one command is given: nobody is so fast.
@@ -179,15 +179,13 @@ pub(super) async fn change_details(
     let mut changes = cards::changes(&mut v, known, &req);
     let links = changes.extras.links.as_deref().unwrap_or_default();
     extras::check_linked(service, &ctx, &mut v, "", links).await?;
-    if req.expected_version < 0 {
-        v.add("expected_version", "must not be negative");
-    }
+    let ctx = ctx.expecting(&mut v, req.expected_version);
     let phones = changes.phones.as_deref().unwrap_or_default();
     let emails = changes.emails.as_deref().unwrap_or_default();
     let stopped = service.stopped(phones, emails).await?;
     stopped.phones(&mut v, "phones", phones);
     stopped.emails(&mut v, "emails", emails);
-    let id = checked(v, id)?;
+    let id = v.checked(id)?;
     let id = check_visible(service, &ctx, id).await?;
     if let Some(links) = &mut changes.extras.links {
         extras::keep_hidden(service, &ctx, id, links).await?;
@@ -195,7 +193,6 @@ pub(super) async fn change_details(
     if changes.touch_personal_data() {
         policy::check_may_change_personal_data(service, &ctx).await?;
     }
-    let ctx = ctx.expecting(req.expected_version);
     let command = Command::ChangeDetails { id, changes };
     let outcome = execute(service, &ctx, id, command).await?;
     Ok(ChangeAccountDetailsResponse {
@@ -212,7 +209,7 @@ pub(super) async fn assign_owner(
     let id = v.id("account_id", &req.account_id);
     let named = v.id("owner_id", &req.owner_id);
     let owner = owners::candidate(service, &mut v, "owner_id", named).await?;
-    let (id, owner) = checked(v, id.zip(owner))?;
+    let (id, owner) = v.checked(id.zip(owner))?;
     let id = check_visible(service, ctx, id).await?;
     owners::check_may_give(service, ctx, owner)?;
     let to = owners::owner_at(service, owner, ctx.now);
@@ -230,7 +227,7 @@ pub(super) async fn return_to_pool(
     let mut v = Violations::new();
     let id = v.id("account_id", &req.account_id);
     let reason = v.required("reason", &req.reason, MAX_TEXT);
-    let id = checked(v, id)?;
+    let id = v.checked(id)?;
     let outcome = match check_visible(service, ctx, id).await {
         Ok(id) => execute(service, ctx, id, Command::ReturnToPool { reason }).await?,
         // Who has returned it may not see it in the pool.
@@ -260,7 +257,7 @@ pub(super) async fn register_order(
     if taken.is_none() {
         v.add("channel", "must be phone, import or other");
     }
-    let (id, (amount, taken)): (AccountId, _) = checked(v, id.zip(amount.zip(taken)))?;
+    let (id, (amount, taken)): (AccountId, _) = v.checked(id.zip(amount.zip(taken)))?;
 
     let order_id = match &external_id {
         Some(external_id) => OrderId::of_external(external_id),
@@ -334,7 +331,7 @@ pub(super) async fn cancel_order(
     let id = v.id("account_id", &req.account_id);
     let order_id = v.id("order_id", &req.order_id);
     let reason = v.required("reason", &req.reason, MAX_TEXT);
-    let (id, order_id) = checked(v, id.zip(order_id))?;
+    let (id, order_id) = v.checked(id.zip(order_id))?;
     let id = check_visible(service, ctx, id).await?;
     // It stays where it was registered: perhaps on a record that was merged into this one.
     let standing = orders::accounts_of(service.pool(), &[order_id]).await?;

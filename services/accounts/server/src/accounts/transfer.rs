@@ -19,7 +19,7 @@ use crate::{
         companies::{self, Order},
         open_tasks,
     },
-    wire::{MAX_TEXT, caught_up, checked},
+    wire::{MAX_TEXT, caught_up},
 };
 
 const MOST: usize = 1_000;
@@ -103,7 +103,7 @@ async fn read(
         v.add("to_owner_id", "must be another one than from_owner_id");
     }
     let reason = v.required("reason", &req.reason, MAX_TEXT);
-    let to = checked(v, to)?;
+    let to = v.checked(to)?;
     if let (true, Some(from)) = (accounts.is_empty(), from) {
         let owned = companies::of_owner(service.pool(), from, Order::Name, MOST as i64).await?;
         accounts.extend(owned.into_iter().map(|(id, _)| id));

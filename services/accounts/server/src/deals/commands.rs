@@ -16,7 +16,7 @@ use crate::{
     accounts::extras,
     catalogue::Known,
     owners,
-    wire::{MAX_ID, MAX_NAME, MAX_TEXT, caught_up, checked},
+    wire::{MAX_ID, MAX_NAME, MAX_TEXT, caught_up},
 };
 
 const MAX_STAGES: usize = 50;
@@ -142,7 +142,7 @@ pub(super) async fn open(
     let external_id = Some(external_id).filter(|text| !text.is_empty());
     let stage = v.line("stage", &req.stage, MAX_ID);
     let changes = words::changes(&mut v, req.fields, Vec::new());
-    let (account_id, pipeline_id) = checked(v, account_id.zip(pipeline_id))?;
+    let (account_id, pipeline_id) = v.checked(account_id.zip(pipeline_id))?;
     caught_up(service).await?;
     let account_id = service.visible_account(ctx, account_id).await?.id;
     let rules = rules(service, pipeline_id).await?;
@@ -191,17 +191,14 @@ pub(super) async fn set_fields(
     let mut v = Violations::new();
     let id = v.id("deal_id", &req.deal_id);
     let changes: Changes = words::changes(&mut v, req.fields, req.clear);
-    if req.expected_version < 0 {
-        v.add("expected_version", "must not be negative");
-    }
-    let id = checked(v, id)?;
+    let ctx = ctx.expecting(&mut v, req.expected_version);
+    let id = v.checked(id)?;
     let deal = visible_now(service, &ctx, id).await?;
     let command = Command::SetFields {
         account_id: deal.account_id,
         changes,
         rules: rules(service, deal.pipeline_id).await?,
     };
-    let ctx = ctx.expecting(req.expected_version);
     execute(service, &ctx, id, command).await
 }
 
@@ -213,7 +210,7 @@ pub(super) async fn move_stage(
     let mut v = Violations::new();
     let id = v.id("deal_id", &req.deal_id);
     let to = v.required_line("stage", &req.stage, MAX_ID);
-    let id = checked(v, id)?;
+    let id = v.checked(id)?;
     let deal = visible_now(service, ctx, id).await?;
     let rules = rules(service, deal.pipeline_id).await?;
     execute(service, ctx, id, Command::MoveStage { to, rules }).await
@@ -231,7 +228,7 @@ pub(super) async fn suspend(
         v.add("until", "must not be empty");
     }
     let reason = v.optional("reason", &req.reason, MAX_TEXT);
-    let (id, until) = checked(v, id.zip(until))?;
+    let (id, until) = v.checked(id.zip(until))?;
     visible_now(service, ctx, id).await?;
     let command = Command::Suspend {
         until,
@@ -248,7 +245,7 @@ pub(super) async fn win(
 ) -> Result<Recorded, AppError> {
     let mut v = Violations::new();
     let id = v.id("deal_id", &req.deal_id);
-    let id = checked(v, id)?;
+    let id = v.checked(id)?;
     visible_now(service, ctx, id).await?;
     execute(service, ctx, id, Command::Win { at: ctx.now }).await
 }
@@ -261,7 +258,7 @@ pub(super) async fn lose(
     let mut v = Violations::new();
     let id = v.id("deal_id", &req.deal_id);
     let reason = v.required("reason", &req.reason, MAX_TEXT);
-    let id = checked(v, id)?;
+    let id = v.checked(id)?;
     visible_now(service, ctx, id).await?;
     let at = ctx.now;
     execute(service, ctx, id, Command::Lose { at, reason }).await

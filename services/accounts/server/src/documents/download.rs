@@ -11,10 +11,7 @@ use tonic::Response;
 use vocabulary::{AccountId, DealId, DocumentId};
 
 use super::{Documents, document, object};
-use crate::{
-    views::documents::{self, DocumentRow},
-    wire::checked,
-};
+use crate::views::documents::{self, DocumentRow};
 
 /// What one message holds at most.
 const CHUNK: usize = 256 << 10;
@@ -30,7 +27,7 @@ impl Documents {
         if req.version < 0 {
             v.add("version", "must not be negative");
         }
-        let id = checked(v, id)?;
+        let id = v.checked(id)?;
         let version = Some(req.version).filter(|version| *version != 0);
         let row = documents::find(self.service.pool(), id, version).await?;
         let row = row.ok_or(AppError::NotFound { what: "document" })?;

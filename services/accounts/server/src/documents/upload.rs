@@ -24,7 +24,7 @@ use crate::{
     accounts::{commands::check_visible, extras},
     deals,
     views::documents,
-    wire::{MAX_ID, MAX_NAME, caught_up, checked},
+    wire::{MAX_ID, MAX_NAME, caught_up},
 };
 
 /// Enough to see what a file is.
@@ -94,7 +94,7 @@ impl Documents {
             v.optional_id::<DocumentId>("request_id", &header.request_id);
             (place, document_id, kind, title)
         });
-        let (place, kind) = checked(v, place.zip(kind))?;
+        let (place, kind) = v.checked(place.zip(kind))?;
         let (place, account_id) = match place {
             Place::Account(id) => {
                 let id = check_visible(&self.service, ctx, id).await?;

@@ -17,7 +17,7 @@ use vocabulary::{AccountId, Money, OrderId, PaymentId, ShipmentId};
 use super::words::precision;
 use crate::{
     views::orders::{self, OrderRow},
-    wire::{MAX_ID, MAX_TEXT, caught_up, checked},
+    wire::{MAX_ID, MAX_TEXT, caught_up},
 };
 
 /// The order, if the caller sees its company. What is hidden is answered as what is not there.
@@ -103,7 +103,7 @@ pub(super) async fn record_shipment(
     }
     let note = v.optional("note", &req.note, MAX_TEXT);
     let shipped_at = v.past_instant("shipped_at", req.shipped_at.as_ref(), ctx.now);
-    let order_id = checked(v, order_id)?;
+    let order_id = v.checked(order_id)?;
     let order = visible_now(service, ctx, order_id).await?;
     let id = match &external_id {
         Some(external_id) => ShipmentId::of_external(external_id),
@@ -141,7 +141,7 @@ pub(super) async fn reverse_shipment(
     let id = v.id("shipment_id", &req.shipment_id);
     let reason = v.required("reason", &req.reason, MAX_TEXT);
     let at = v.past_instant("reversed_at", req.reversed_at.as_ref(), ctx.now);
-    let (order_id, id) = checked(v, order_id.zip(id))?;
+    let (order_id, id) = v.checked(order_id.zip(id))?;
     let order = visible_now(service, ctx, order_id).await?;
     let command = |reason| Command::ReverseShipment {
         order: order.clone(),
@@ -165,7 +165,7 @@ pub(super) async fn record_payment(
     let paid_at = v.past_instant("paid_at", req.paid_at.as_ref(), ctx.now);
     let reference = v.line("reference", &req.reference, MAX_TEXT);
     let note = v.optional("note", &req.note, MAX_TEXT);
-    let (order_id, amount) = checked(v, order_id.zip(amount))?;
+    let (order_id, amount) = v.checked(order_id.zip(amount))?;
     let order = visible_now(service, ctx, order_id).await?;
     let id = match &external_id {
         Some(external_id) => PaymentId::of_external(external_id),
@@ -201,7 +201,7 @@ pub(super) async fn reverse_payment(
     let id = v.id("payment_id", &req.payment_id);
     let reason = v.required("reason", &req.reason, MAX_TEXT);
     let at = v.past_instant("reversed_at", req.reversed_at.as_ref(), ctx.now);
-    let (order_id, id) = checked(v, order_id.zip(id))?;
+    let (order_id, id) = v.checked(order_id.zip(id))?;
     let order = visible_now(service, ctx, order_id).await?;
     let command = |reason| Command::ReversePayment {
         order: order.clone(),

@@ -24,7 +24,7 @@ use crate::{
         companies,
         prospect_lists::{self, Among, Wanted},
     },
-    wire::{caught_up, checked},
+    wire::caught_up,
 };
 
 const MOST: i64 = 1_000;
@@ -162,7 +162,7 @@ fn read(req: &DistributeProspectsRequest) -> Result<Order, AppError> {
     if req.capacity < 0 {
         v.add("capacity", "must not be negative");
     }
-    let way = checked(v, way)?;
+    let way = v.checked(way)?;
     Ok(Order {
         list_id,
         named,

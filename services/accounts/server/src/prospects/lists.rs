@@ -21,7 +21,7 @@ use crate::{
     collation::sort_key,
     owners,
     views::prospect_lists::{self, List},
-    wire::{MAX_NAME, MAX_TEXT, caught_up, checked},
+    wire::{MAX_NAME, MAX_TEXT, caught_up},
 };
 
 const MOST: usize = 1_000;
@@ -68,7 +68,7 @@ pub(super) async fn change(
         criteria: req.criteria.map(|text| criteria(&mut v, known, &text)),
         callers: req.callers.map(|named| callers(&mut v, ctx, &named)),
     };
-    let id = checked(v, id)?;
+    let id = v.checked(id)?;
     execute(service, ctx, id, Command::Change(changes)).await
 }
 
@@ -111,7 +111,7 @@ pub(super) async fn close(
     let mut v = Violations::new();
     let id = v.id("list_id", &req.list_id);
     let reason = v.required("reason", &req.reason, MAX_TEXT);
-    let id = checked(v, id)?;
+    let id = v.checked(id)?;
     execute(service, ctx, id, Command::Close { reason }).await
 }
 
@@ -143,7 +143,7 @@ fn members(
             members.extend(v.id::<AccountId>(&format!("account_ids[{index}]"), text));
         }
     }
-    Ok((checked(v, id)?, members))
+    Ok((v.checked(id)?, members))
 }
 
 fn criteria(v: &mut Violations, known: &Known, text: &pb::ProspectCriteria) -> Criteria {

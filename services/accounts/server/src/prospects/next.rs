@@ -16,7 +16,7 @@ use crate::{
         companies,
         prospect_lists::{self, Among, Wanted},
     },
-    wire::{self, caught_up, checked},
+    wire::{self, caught_up},
 };
 
 /// So many are looked at in one go: others claim from the same list.
@@ -30,7 +30,7 @@ pub(super) async fn run(
 ) -> Result<NextProspectResponse, AppError> {
     let mut v = Violations::new();
     let list_id = v.id("list_id", &req.list_id);
-    let list_id = checked(v, list_id)?;
+    let list_id = v.checked(list_id)?;
     if ctx.directory().absences().is_away(ctx.staff_id(), ctx.now) {
         return Err(AppError::precondition(
             "STAFF_AWAY",

@@ -14,7 +14,7 @@ use es_postgres::{CommandContext, ExecuteError};
 use kit::{AbsenceEntry, AppError, Ctx, Service, Violations, timestamp};
 use vocabulary::{AbsenceId, Role, StaffId};
 
-use crate::wire::{MAX_TEXT, checked};
+use crate::wire::MAX_TEXT;
 
 pub(super) async fn mark(
     service: &Service,
@@ -78,7 +78,7 @@ pub(super) async fn end(
     let staff_id: Option<StaffId> = v.id("staff_id", &req.staff_id);
     let absence_id: Option<AbsenceId> = v.id("absence_id", &req.absence_id);
     let reason = v.required("reason", &req.reason, MAX_TEXT);
-    let (staff_id, absence_id) = checked(v, staff_id.zip(absence_id))?;
+    let (staff_id, absence_id) = v.checked(staff_id.zip(absence_id))?;
     check_reaches(service, ctx, staff_id).await?;
     let command = Command::EndAbsence {
         staff_id,

@@ -10,7 +10,7 @@ use kit::{AppError, Ctx, Service, Snapshot, Violations};
 use sqlx::{Postgres, Transaction};
 use vocabulary::GroupId;
 
-use crate::wire::{MAX_NAME, checked};
+use crate::wire::MAX_NAME;
 
 pub(super) async fn form(
     service: &Service,
@@ -40,7 +40,7 @@ pub(super) async fn rename(
     let mut v = Violations::new();
     let id = v.id("group_id", &req.group_id);
     let name = v.required_line("name", &req.name, MAX_NAME);
-    let id = checked(v, id)?;
+    let id = v.checked(id)?;
     let outcome = execute(service, ctx, id, Command::Rename { name }).await?;
     Ok(RenameGroupResponse {
         recorded: Some(service.recorded(&outcome)),
@@ -56,7 +56,7 @@ pub(super) async fn move_below(
     let id = v.id("group_id", &req.group_id);
     let parent_id = v.optional_id("parent_id", &req.parent_id);
     check(service, &mut v, "parent_id", parent_id).await?;
-    let id = checked(v, id)?;
+    let id = v.checked(id)?;
     let alone = alone(service).await?;
     let moved = moved(service, ctx, id, parent_id).await;
     // Before the answer, whatever it is: the next move may follow at once.

@@ -14,7 +14,7 @@ use super::plan::Wishes;
 use crate::{
     owners,
     views::companies::{self, Order},
-    wire::{MAX_NAME, checked},
+    wire::MAX_NAME,
 };
 
 /// Accounts of one hand-over.
@@ -68,7 +68,7 @@ pub(super) async fn read(
             owners::candidate(service, &mut v, &field, Some(id)).await?;
         }
     }
-    let way = checked(v, way)?;
+    let way = v.checked(way)?;
     fill(service, &mut wishes, way).await?;
     Ok(wishes)
 }
