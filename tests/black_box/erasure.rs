@@ -52,6 +52,7 @@ async fn nothing_of_a_person_is_left_anywhere() -> anyhow::Result<()> {
     let mut known = Known::new().await?;
     let data = known.office.office.data();
     said::decline_data_entry(&known, &known.person_id).await?;
+    said::change_tasks(&known).await?;
     said::keep_view(&known, "Утро", "8 (900) 777-00-71").await?;
     let deleted = said::keep_view(&known, "Канарейкин", "хотенович").await?;
     said::delete_view(&known, deleted).await?;
@@ -178,7 +179,7 @@ async fn nothing_of_a_person_is_left_anywhere() -> anyhow::Result<()> {
     );
     ensure!(
         now.iter()
-            .all(|task| task.erased && task.comment.is_empty()),
+            .all(|task| task.erased && task.comment.is_empty() && task.close_reason.is_empty()),
         "{now:?}"
     );
 
@@ -449,10 +450,18 @@ async fn a_company_that_is_the_person_goes_along() -> anyhow::Result<()> {
     let (back_before, back_after) = (said::pay(&known).await?, said::pay(&known).await?);
     said::pay_back(&known, back_before).await?;
     said::decline_data_entry(&known, "").await?;
+    let task = said::change_tasks(&known).await?;
+    let deal = said::explain(&known).await?;
     said::keep_view(&known, "Птичий двор", "птичий").await?;
     said::keep_view(&known, "Вечер", "Прутик").await?;
     known.heads = known.heads().await?;
     let figures = known.figures().await?;
+    // People are told why, and it is nowhere else.
+    let told = said::told(&known).await?;
+    ensure!(traces_of(&told, &said::WHY) == said::WHY, "{told}");
+    let data = known.office.office.data();
+    no_canary("the log", &dumps(&data, &["--schema=log"])?)?;
+    no_canary("the bus", &messages(&known.office.office.nats).await?)?;
     known.request_erasure("s-30", true).await?;
     let certificate = known.erase().await?;
     ensure!(certificate.with_account, "{certificate:?}");
@@ -505,8 +514,15 @@ async fn a_company_that_is_the_person_goes_along() -> anyhow::Result<()> {
         views == kept.map(|(name, query)| (name.to_owned(), query.to_owned())),
         "{views:?}"
     );
-    // Money still goes back, and nobody is told why.
+    // Money still goes back, and nobody is told why; so does the rest go on.
     said::pay_back(&known, back_after).await?;
+    said::change_status(&known, "interested", "Канарейкин доволен вполне").await?;
+    said::lose_deal(&known, &deal).await?;
+    said::cancel_task(&known, &task).await?;
+    known.heads = known.heads().await?;
+    no_canary("an answer", &said::told(&known).await?)?;
+    no_canary("a dump", &dumps(&data, &[])?)?;
+    no_canary("the bus", &messages(&known.office.office.nats).await?)?;
     let payments = said::payments(&known).await?;
     ensure!(
         payments.len() == 2
@@ -544,7 +560,16 @@ async fn a_company_that_is_the_person_goes_along() -> anyhow::Result<()> {
         .err();
     let refused = refused.context("was taken")?;
     ensure!(reason(&refused) == "STOP_LIST", "{refused:?}");
-    Ok(())
+    // Keys that were replaced are destroyed a moment later.
+    let clean = |text: &String| traces_of(text, &CANARIES).is_empty();
+    let exported = eventually(
+        Duration::from_secs(20),
+        || async { known.exported() },
+        |exported| exported.as_ref().is_ok_and(clean),
+    )
+    .await?;
+    no_canary("an export", &exported)?;
+    views_equal_a_replay(&known.office.office).await
 }
 
 /// The script that people are told to use.

@@ -1,7 +1,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::Aggregate;
+use crate::{Aggregate, personal};
 
 /// An event as its permanent type name, the version of its shape and the JSON of its fields.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,6 +43,17 @@ pub struct Upcaster {
     /// The version it reads; it writes the next one.
     pub from: u16,
     pub lift: fn(&mut Fields),
+}
+
+impl Upcaster {
+    /// From the first version of an event, in which its reason was plain text.
+    pub const fn plain_reason(event_type: &'static str) -> Self {
+        Self {
+            event_type,
+            from: 1,
+            lift: |fields| personal::lift_plain(fields, "reason"),
+        }
+    }
 }
 
 /// Splits an event into its stored type and payload. The type is the serde name of the variant.

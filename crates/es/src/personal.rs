@@ -5,8 +5,10 @@ use std::{convert::Infallible, fmt};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned, ser::SerializeMap,
 };
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
+
+use crate::Fields;
 
 /// Whose data it is: `person:0192…`, `account:0192…`, `staff:0192…`. One key each.
 ///
@@ -121,6 +123,15 @@ impl<T> Personal<T> {
             Self::Known { subject, .. } | Self::Erased { subject } => subject,
         }
     }
+
+    /// Another value under the same key; once the one is erased nothing can be said beside it.
+    pub fn beside<U>(&self, value: U) -> Personal<U> {
+        let subject = self.subject().clone();
+        match self {
+            Self::Known { .. } => Personal::new(subject, value),
+            Self::Erased { .. } => Personal::Erased { subject },
+        }
+    }
 }
 
 /// Never the value: it would end up in a log file.
@@ -133,6 +144,8 @@ impl<T> fmt::Debug for Personal<T> {
 const MARK: &str = "$personal";
 const CLEAR: &str = "clear";
 const SEALED: &str = "sealed";
+/// The subject of what was stored before it was personal.
+const PLAIN: &str = "plain:";
 
 impl<T: Serialize> Serialize for Personal<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -239,6 +252,16 @@ pub(crate) fn erase(payload: &mut Value) {
         map.remove(CLEAR);
         Ok::<_, Infallible>(())
     });
+}
+
+/// For upcasters: a field that was plain text in an older version of its event. Whose text it is they
+/// are not told, and there is no key to destroy: readers know it by what the event is about.
+pub fn lift_plain(fields: &mut Fields, field: &str) {
+    let plain = fields.get_mut(field).filter(|value| value.is_string());
+    if let Some(value) = plain {
+        let text = value.take();
+        *value = json!({ (MARK): PLAIN, (CLEAR): text });
+    }
 }
 
 fn transform<E>(
@@ -351,6 +374,34 @@ mod tests {
         assert_eq!(subjects(&json), named);
         named.retain(|subject| *subject != company());
         assert_eq!(subjects_to_seal(&json), named);
+    }
+
+    #[test]
+    fn what_was_plain_text_reads_as_personal() {
+        let mut fields = Fields::new();
+        fields.insert("reason".to_owned(), "Ильин болен".into());
+        fields.insert("count".to_owned(), 7.into());
+        for field in ["reason", "count", "comment"] {
+            lift_plain(&mut fields, field);
+        }
+        let reason: Personal<String> =
+            serde_json::from_value(fields["reason"].clone()).expect("reads");
+        assert_eq!(reason.get().map(String::as_str), Some("Ильин болен"));
+        assert_eq!(reason.subject().as_str(), PLAIN);
+        // Nothing else is touched, and nothing made up.
+        assert_eq!(fields["count"], 7);
+        assert_eq!(fields.len(), 2);
+    }
+
+    #[test]
+    fn nothing_is_said_beside_what_is_erased() {
+        let subject = Subject::stored("person:1");
+        let known = Personal::new(subject.clone(), 7).beside("Ильин");
+        assert_eq!(known, Personal::new(subject.clone(), "Ильин"));
+        let erased = Personal::<u8>::Erased {
+            subject: subject.clone(),
+        };
+        assert_eq!(erased.beside("Ильин"), Personal::Erased { subject });
     }
 
     #[test]

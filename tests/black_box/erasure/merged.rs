@@ -14,13 +14,11 @@ use tests::background::request_id;
 use super::{
     everywhere::{dumps, traces_of},
     known::Known,
-    no_canary,
+    no_canary, said,
 };
 
-const WHY: &str = "одна компания";
-
 /// The person's company is a record of acc-2 from now on; both have ordered.
-async fn merge(known: &Known) -> anyhow::Result<()> {
+async fn merge(known: &Known, why: &str) -> anyhow::Result<()> {
     let survivor_id = known.office.account("acc-2").await?;
     let order = RegisterOrderRequest {
         request_id: request_id(),
@@ -36,7 +34,7 @@ async fn merge(known: &Known) -> anyhow::Result<()> {
         request_id: request_id(),
         survivor_id,
         merged_id: known.account_id.clone(),
-        reason: WHY.to_owned(),
+        reason: why.to_owned(),
     };
     let duplicates = known.office.admin.duplicates();
     duplicates.clone().merge_accounts(request).await?;
@@ -68,7 +66,7 @@ async fn call(known: &Known, with: &str, of: &[&str], summary: &str) -> anyhow::
 #[tokio::test]
 async fn what_was_said_while_records_were_merged_goes_too() -> anyhow::Result<()> {
     let mut known = Known::new().await?;
-    merge(&known).await?;
+    merge(&known, "одна компания").await?;
     let (person, other) = (known.person_id.clone(), known.other_id.clone());
     call(&known, &person, &[], "Канарейкин после слияния").await?;
     let shared = call(&known, &other, &[&person], "Соколова о Канарейкине").await?;
@@ -129,13 +127,21 @@ async fn all_records_of_a_company_that_is_the_person_go_along() -> anyhow::Resul
         .clone()
         .open_deal(open("Канарейкин ждёт скидку"))
         .await?;
-    merge(&known).await?;
+    merge(&known, "Обе ведёт Канарейкин").await?;
     deals.clone().open_deal(open("Канарейкин ждёт ещё")).await?;
     call(&known, "", &[], "Клетка Канарейкина занята").await?;
     known.office.caught_up().await?;
     let of_both = ["птичий", "клетка", "ждёт скидку", "ждёт ещё"];
     let before = dumps(&known.office.office.data(), &[])?;
     ensure!(traces_of(&before, &of_both).len() == of_both.len());
+    known.heads = known.heads().await?;
+    let told = said::told(&known).await?;
+    ensure!(
+        !traces_of(&told, &["обе ведёт канарейкин"]).is_empty(),
+        "{told}"
+    );
+    let data = known.office.office.data();
+    no_canary("the log", &dumps(&data, &["--schema=log"])?)?;
 
     known.request_erasure("s-30", true).await?;
     let certificate = known.erase().await?;
@@ -148,5 +154,5 @@ async fn all_records_of_a_company_that_is_the_person_go_along() -> anyhow::Resul
     no_canary("a dump", &left)?;
     let left = traces_of(&left, &of_both);
     ensure!(left.is_empty(), "{left:?}");
-    Ok(())
+    no_canary("an answer", &said::told(&known).await?)
 }

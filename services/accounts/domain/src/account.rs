@@ -10,7 +10,7 @@ mod rejection;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use es::{Aggregate, Personal, Reservation};
+use es::{Aggregate, Personal, Reservation, Upcaster};
 use vocabulary::{AccountId, Email, GroupId, Money, OrderId, PhoneNumber, StaffId, TransferId};
 
 pub use claim::{
@@ -25,6 +25,7 @@ pub use rejection::Rejection;
 
 use crate::{
     card::{Card, Changes, Details},
+    deal,
     import_batch::Origin,
     order,
     precision::Precision,
@@ -118,6 +119,7 @@ pub enum Command {
         stop_list: Vec<String>,
     },
     ChangeStatus {
+        id: AccountId,
         to: String,
         reason: String,
     },
@@ -127,17 +129,21 @@ pub enum Command {
         now: DateTime<Utc>,
     },
     Transfer {
+        id: AccountId,
         /// Who is meant to hand over; an account of somebody else stays.
         from: Option<StaffId>,
         to: Owner,
+        /// Empty: nobody can read it any more.
         reason: String,
         transfer_id: TransferId,
     },
     ReturnToPool {
+        id: AccountId,
         reason: String,
     },
     RegisterOrder(Order),
     CancelOrder {
+        id: AccountId,
         order_id: OrderId,
         reason: String,
     },
@@ -167,9 +173,25 @@ pub enum Command {
     },
     Merge(Merge),
     Unmerge {
+        id: AccountId,
         reason: String,
         owner_left: bool,
     },
+}
+
+impl Command {
+    /// As it is given to the account that answers for the one it was meant for.
+    #[must_use]
+    pub fn for_survivor(mut self, survivor: AccountId) -> Self {
+        if let Self::ChangeDetails { id, .. }
+        | Self::ChangeStatus { id, .. }
+        | Self::Transfer { id, .. }
+        | Self::ReturnToPool { id, .. } = &mut self
+        {
+            *id = survivor;
+        }
+        self
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -223,6 +245,15 @@ impl Aggregate for Account {
 
     const CATEGORY: &'static str = "account";
 
+    const UPCASTERS: &'static [Upcaster] = &[
+        Upcaster::plain_reason("account.status_changed"),
+        Upcaster::plain_reason("account.ownership_transferred"),
+        Upcaster::plain_reason("account.returned_to_pool"),
+        Upcaster::plain_reason("account.order_cancelled"),
+        Upcaster::plain_reason("account.merged"),
+        Upcaster::plain_reason("account.unmerged"),
+    ];
+
     fn decide(state: &State, command: Command) -> Result<Vec<Event>, Rejection> {
         if let Some(into) = state.merged_into
             && merge::concerns_survivor(&command)
@@ -238,40 +269,46 @@ impl Aggregate for Account {
             (true, Command::Forget { id, points }) => Ok(forget(state, id, &points)),
             (true, Command::Erase { .. }) if state.erased => Ok(Vec::new()),
             (true, Command::Erase { stop_list }) => Ok(vec![Event::Erased(Erased { stop_list })]),
-            (true, Command::ChangeStatus { to, reason }) => Ok(change_status(state, to, reason)),
+            (true, Command::ChangeStatus { id, to, reason }) => {
+                Ok(change_status(state, id, to, reason))
+            }
             (true, Command::AssignOwner { to, now }) => claim::assign_owner(state, to, now),
             (
                 true,
                 Command::Transfer {
+                    id,
                     from,
                     to,
                     reason,
                     transfer_id,
                 },
-            ) => transfer(state, from, to, reason, transfer_id),
-            (true, Command::ReturnToPool { reason }) => Ok(state
+            ) => transfer(state, from, to, said(state, id, reason), transfer_id),
+            (true, Command::ReturnToPool { id, reason }) => Ok(state
                 .owner_id
                 .map(|from_owner_id| {
                     Event::ReturnedToPool(ReturnedToPool {
                         from_owner_id,
-                        reason,
+                        reason: said(state, id, reason),
                     })
                 })
                 .into_iter()
                 .collect()),
             (true, Command::RegisterOrder(order)) => register_order(state, order),
-            (true, Command::CancelOrder { order_id, reason }) => {
-                match state.orders.get(&order_id).map(|order| order.standing) {
-                    None => Err(Rejection::OrderUnknown),
-                    Some(OrderStanding::Cancelled) => Ok(Vec::new()),
-                    Some(OrderStanding::Stands) => {
-                        Ok(vec![Event::OrderCancelled(OrderCancelled {
-                            order_id,
-                            reason,
-                        })])
-                    }
-                }
-            }
+            (
+                true,
+                Command::CancelOrder {
+                    id,
+                    order_id,
+                    reason,
+                },
+            ) => match state.orders.get(&order_id).map(|order| order.standing) {
+                None => Err(Rejection::OrderUnknown),
+                Some(OrderStanding::Cancelled) => Ok(Vec::new()),
+                Some(OrderStanding::Stands) => Ok(vec![Event::OrderCancelled(OrderCancelled {
+                    order_id,
+                    reason: said(state, id, reason),
+                })]),
+            },
             (true, Command::Claim { by, now, until }) => claim::claim(state, by, now, until),
             (true, Command::RenewClaim { by, now, until }) => claim::renew(state, by, now, until),
             (true, Command::ReleaseClaim { holder, now }) => claim::release(state, holder, now),
@@ -280,9 +317,14 @@ impl Aggregate for Account {
                 Ok(claim::first_contact(state, by, logged_at))
             }
             (true, Command::Merge(command)) => merge::merge(state, command),
-            (true, Command::Unmerge { reason, owner_left }) => {
-                merge::unmerge(state, reason, owner_left)
-            }
+            (
+                true,
+                Command::Unmerge {
+                    id,
+                    reason,
+                    owner_left,
+                },
+            ) => merge::unmerge(state, &said(state, id, reason), owner_left),
         }
     }
 
@@ -368,6 +410,29 @@ impl Aggregate for Account {
             | Event::ClaimNumbersChanged(_)
             | Event::Merged(_)
             | Event::Unmerged(_) => None,
+        }
+    }
+
+    fn schema_version(event: &Event) -> u16 {
+        match event {
+            Event::StatusChanged(_)
+            | Event::OwnershipTransferred(_)
+            | Event::ReturnedToPool(_)
+            | Event::OrderCancelled(_)
+            | Event::Merged(_)
+            | Event::Unmerged(_) => 2,
+            Event::ProspectRegistered(_)
+            | Event::DetailsChanged(_)
+            | Event::CardSealedAnew(_)
+            | Event::Erased(_)
+            | Event::OwnerAssigned(_)
+            | Event::OrderRegistered(_)
+            | Event::ConvertedToClient(_)
+            | Event::ClaimGranted(_)
+            | Event::ClaimRenewed(_)
+            | Event::ClaimNumbersChanged(_)
+            | Event::ClaimReleased(_)
+            | Event::ClaimExpired(_) => 1,
         }
     }
 
@@ -471,19 +536,27 @@ fn forget(now: &State, id: AccountId, points: &Points) -> Vec<Event> {
     std::iter::once(sealed).chain(follows).collect()
 }
 
-fn change_status(now: &State, to: String, reason: String) -> Vec<Event> {
+fn change_status(now: &State, id: AccountId, to: String, reason: String) -> Vec<Event> {
     if now.status.as_ref() == Some(&to) {
         return Vec::new();
     }
     let from = now.status.clone();
+    let reason = (!reason.is_empty()).then(|| said(now, id, reason));
     vec![Event::StatusChanged(StatusChanged { from, to, reason })]
+}
+
+/// Why something is done with a company. Of one that is forgotten nobody is told why any more, and it
+/// is done all the same.
+fn said(now: &State, id: AccountId, reason: String) -> Personal<String> {
+    let reason = if now.erased { String::new() } else { reason };
+    deal::said(id, reason)
 }
 
 fn transfer(
     now: &State,
     from: Option<StaffId>,
     to: Owner,
-    reason: String,
+    reason: Personal<String>,
     transfer_id: TransferId,
 ) -> Result<Vec<Event>, Rejection> {
     let owner = now.owner_id.ok_or(Rejection::InPool)?;

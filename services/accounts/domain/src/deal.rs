@@ -6,11 +6,12 @@ mod details;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use es::{Aggregate, Kind, Violation};
+use es::{Aggregate, Kind, Personal, Upcaster, Violation};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vocabulary::{AccountId, DocumentId, GroupId, PipelineId, StaffId};
 
+pub(crate) use details::said;
 pub use details::{Changes, Details, SUBJECT, subject};
 
 use crate::{
@@ -94,7 +95,7 @@ pub struct Suspended {
     /// When it wakes up.
     pub until: DateTime<Utc>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
+    pub reason: Option<Personal<String>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -105,7 +106,7 @@ pub struct Won {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Lost {
     pub closed_at: DateTime<Utc>,
-    pub reason: String,
+    pub reason: Personal<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -213,6 +214,7 @@ pub enum Command {
     },
     Lose {
         at: DateTime<Utc>,
+        /// Empty: nothing more is said of a company that is forgotten.
         reason: String,
     },
     /// Before the end or after it: a contract comes back signed when the deal is won.
@@ -299,6 +301,11 @@ impl Aggregate for Deal {
 
     const CATEGORY: &'static str = "deal";
 
+    const UPCASTERS: &'static [Upcaster] = &[
+        Upcaster::plain_reason("deal.suspended"),
+        Upcaster::plain_reason("deal.lost"),
+    ];
+
     fn decide(state: &State, command: Command) -> Result<Vec<Event>, Rejection> {
         match (state, command) {
             (None, Command::Open(opening)) => open(*opening),
@@ -331,6 +338,18 @@ impl Aggregate for Deal {
             | Event::DocumentAttached(_) => None,
         }
     }
+
+    fn schema_version(event: &Event) -> u16 {
+        match event {
+            Event::Suspended(_) | Event::Lost(_) => 2,
+            Event::Opened(_)
+            | Event::FieldsChanged(_)
+            | Event::StageChanged(_)
+            | Event::Won(_)
+            | Event::OwnershipTransferred(_)
+            | Event::DocumentAttached(_) => 1,
+        }
+    }
 }
 
 fn open(new: Opening) -> Result<Vec<Event>, Rejection> {
@@ -356,12 +375,13 @@ fn open(new: Opening) -> Result<Vec<Event>, Rejection> {
     let (Some(stage), true) = (stage, faults.is_empty()) else {
         return Err(Rejection::Invalid(faults));
     };
-    let details = Details::of(new.account_id, new.changes);
+    let account_id = new.account_id;
+    let details = Details::of(account_id, new.changes);
     // The papers of a deal of the past may never come.
     let documents = new.closing.is_none().then(BTreeMap::new);
     pass(stage, &details, documents.as_ref())?;
     let opened = Event::Opened(Box::new(Opened {
-        account_id: new.account_id,
+        account_id,
         external_id: new.external_id,
         pipeline_id: new.pipeline_id,
         pipeline_version: new.rules.version,
@@ -372,7 +392,7 @@ fn open(new: Opening) -> Result<Vec<Event>, Rejection> {
         opened_at: new.opened_at,
     }));
     let end = new.closing.map(|closing| match closing.lost_reason {
-        Some(reason) => lost(closing.at, reason),
+        Some(reason) => lost(closing.at, said(account_id, reason)),
         None => won(closing.at),
     });
     Ok([opened].into_iter().chain(end).collect())
@@ -414,13 +434,14 @@ fn go_on(deal: &Standing, command: Command) -> Result<Vec<Event>, Rejection> {
                 let text = "must be in the future";
                 return Err(Rejection::Invalid(vec![Violation::new("until", text)]));
             }
+            let reason = reason.map(|reason| said(deal.account_id, reason));
             Ok(unless(
                 deal.suspended_until == Some(until),
                 Event::Suspended(Suspended { until, reason }),
             ))
         }
         Command::Win { at } => Ok(vec![won(at)]),
-        Command::Lose { at, reason } => Ok(vec![lost(at, reason)]),
+        Command::Lose { at, reason } => Ok(vec![lost(at, said(deal.account_id, reason))]),
         Command::FollowOwner { owner } => {
             let to_owner_id = owner.map(|owner| owner.id);
             Ok(unless(
@@ -496,7 +517,7 @@ fn won(closed_at: DateTime<Utc>) -> Event {
     Event::Won(Won { closed_at })
 }
 
-fn lost(closed_at: DateTime<Utc>, reason: String) -> Event {
+fn lost(closed_at: DateTime<Utc>, reason: Personal<String>) -> Event {
     Event::Lost(Lost { closed_at, reason })
 }
 

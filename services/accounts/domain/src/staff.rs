@@ -5,7 +5,7 @@ mod absence;
 mod profile;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use es::{Aggregate, Kind, Personal, Reservation, Subject, Violation};
+use es::{Aggregate, Kind, Personal, Reservation, Subject, Upcaster, Violation};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vocabulary::{AbsenceId, GroupId, Role, StaffId};
@@ -76,7 +76,7 @@ pub struct Hired {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RoleChanged {
     pub role: Role,
-    pub reason: String,
+    pub reason: Personal<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -94,7 +94,7 @@ pub struct PasswordSet {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Dismissed {
-    pub reason: String,
+    pub reason: Personal<String>,
 }
 
 /// Name, extension, login and password are those that the person had.
@@ -127,6 +127,7 @@ pub struct Working {
 pub enum Command {
     Hire(Newcomer),
     ChangeRole {
+        id: StaffId,
         role: Role,
         reason: String,
         /// What a role that cannot own must not have left.
@@ -144,6 +145,7 @@ pub enum Command {
         details: NewDetails,
     },
     Dismiss {
+        id: StaffId,
         reason: String,
         duties: Duties,
     },
@@ -327,6 +329,11 @@ impl Aggregate for StaffMember {
 
     const CATEGORY: &'static str = "staff";
 
+    const UPCASTERS: &'static [Upcaster] = &[
+        Upcaster::plain_reason("staff.role_changed"),
+        Upcaster::plain_reason("staff.dismissed"),
+    ];
+
     fn decide(state: &State, command: Command) -> Result<Vec<Event>, Rejection> {
         match (state, command) {
             (State::Unknown, Command::Hire(newcomer)) => Ok(vec![hired(newcomer)]),
@@ -344,12 +351,14 @@ impl Aggregate for StaffMember {
             (
                 State::Working(_),
                 Command::ChangeRole {
+                    id,
                     role,
                     reason,
                     duties,
                 },
             ) => {
                 if can_own(role) || duties == Duties::default() {
+                    let reason = Personal::new(subject(id), reason);
                     Ok(vec![Event::RoleChanged(RoleChanged { role, reason })])
                 } else {
                     Err(Rejection::HasDuties(duties))
@@ -367,8 +376,9 @@ impl Aggregate for StaffMember {
                 let differing = now.profile.differing(id, details);
                 Ok(differing.map(Event::DetailsChanged).into_iter().collect())
             }
-            (State::Working(_), Command::Dismiss { reason, duties }) => {
+            (State::Working(_), Command::Dismiss { id, reason, duties }) => {
                 if duties == Duties::default() {
+                    let reason = Personal::new(subject(id), reason);
                     Ok(vec![Event::Dismissed(Dismissed { reason })])
                 } else {
                     Err(Rejection::HasDuties(duties))
@@ -465,6 +475,21 @@ impl Aggregate for StaffMember {
             | Event::Rehired(_)
             | Event::MarkedAbsent(_)
             | Event::AbsenceCancelled(_) => None,
+        }
+    }
+
+    fn schema_version(event: &Event) -> u16 {
+        match event {
+            Event::RoleChanged(_) | Event::Dismissed(_) => 2,
+            Event::Hired(_)
+            | Event::MovedToGroup(_)
+            | Event::PasswordSet(_)
+            | Event::DetailsChanged(_)
+            | Event::Rehired(_)
+            | Event::MarkedAbsent(_)
+            | Event::SubstitutionStarted(_)
+            | Event::SubstitutionEnded(_)
+            | Event::AbsenceCancelled(_) => 1,
         }
     }
 

@@ -6,10 +6,12 @@ pub mod plan;
 
 use std::collections::BTreeSet;
 
-use es::{Aggregate, Kind};
+use es::{Aggregate, Kind, Personal, Subject, Upcaster};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use vocabulary::{AccountId, StaffId};
+use vocabulary::{AccountId, StaffId, TransferId};
+
+use crate::staff;
 
 /// Marker of the aggregate.
 pub enum Transfer {}
@@ -32,8 +34,9 @@ pub struct Started {
     /// Absent: accounts were named one by one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from_owner_id: Option<StaffId>,
-    /// Of the hand-over as a whole, for all its accounts: never about a person, and never erased.
-    pub reason: String,
+    /// Of the hand-over as a whole: under the key of whoever hands over, or, where several do, under
+    /// one of its own. Each account has it under its own key.
+    pub reason: Personal<String>,
     pub parts: Vec<Part>,
     /// What was asked for and is not moved.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -90,6 +93,16 @@ pub struct Move {
     pub account_id: AccountId,
     pub from: StaffId,
     pub to: StaffId,
+}
+
+/// Whose key the reason of a hand-over is under. Where several hand over it is about none of them
+/// more than about the others, and they may be too many for a text that each of them closes.
+pub fn subject(id: TransferId, parts: &[Part]) -> Subject {
+    let mut owners = parts.iter().map(|part| part.from_owner_id);
+    match owners.next() {
+        Some(first) if owners.all(|other| other == first) => staff::subject(first),
+        _ => Subject::new(Transfer::CATEGORY, id.0),
+    }
 }
 
 impl Started {
@@ -176,6 +189,8 @@ impl Aggregate for Transfer {
 
     const CATEGORY: &'static str = "transfer";
 
+    const UPCASTERS: &'static [Upcaster] = &[Upcaster::plain_reason("transfer.started")];
+
     fn decide(state: &State, command: Command) -> Result<Vec<Event>, Rejection> {
         match (&state.plan, command) {
             (Some(_), Command::Start(_)) => Err(Rejection::Exists),
@@ -218,6 +233,13 @@ impl Aggregate for Transfer {
                 completed: Some(completed.clone()),
                 ..state
             },
+        }
+    }
+
+    fn schema_version(event: &Event) -> u16 {
+        match event {
+            Event::Started(_) => 2,
+            Event::Advanced(_) | Event::Completed(_) => 1,
         }
     }
 }

@@ -1,8 +1,11 @@
 //! Cards over time: the status of the work with an account, and how it came to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use accounts_domain::{account::Command, catalogue::List};
+use accounts_domain::{
+    account::{Account, Command},
+    catalogue::List,
+};
 use api::accounts::{
     ChangeAccountStatusRequest, ChangeAccountStatusResponse, GetStatusHistoryRequest,
     GetStatusHistoryResponse, StatusTime, StatusTotal, cards_service_server::CardsService,
@@ -15,6 +18,7 @@ use vocabulary::AccountId;
 use crate::{
     accounts::{commands, extras},
     catalogue::Current,
+    history,
     views::statuses::{self, Stay},
     wire::{MAX_TEXT, id_text},
 };
@@ -48,7 +52,7 @@ impl Cards {
         let reason = v.optional("reason", &req.reason, MAX_TEXT);
         let (id, to) = v.checked(id.zip(to))?;
         let id = commands::check_visible(&self.service, &ctx, id).await?;
-        let command = Command::ChangeStatus { to, reason };
+        let command = Command::ChangeStatus { id, to, reason };
         let outcome = commands::execute(&self.service, &ctx, id, command).await?;
         Ok(ChangeAccountStatusResponse {
             recorded: Some(self.service.recorded(&outcome)),
@@ -66,11 +70,27 @@ impl Cards {
         let id = self.service.visible_account(ctx, id).await?.id;
         let stays = statuses::history(self.service.pool(), id).await?;
         let totals = totals(&stays, ctx.now);
-        let times = stays.into_iter().map(|stay| time(stay, ctx.now));
+        let mut reasons = self.reasons(id).await?;
+        let times = stays.into_iter().map(|stay| {
+            let reason = reasons.remove(&stay.version).unwrap_or_default();
+            time(stay, reason, ctx.now)
+        });
         Ok(GetStatusHistoryResponse {
             times: times.collect(),
             totals,
         })
+    }
+
+    /// Why things were done with an account, by the versions of its events.
+    async fn reasons(&self, id: AccountId) -> Result<HashMap<i64, String>, AppError> {
+        let events = self.service.log.stream::<Account>(id.0).await?;
+        let events = history::decoded(events)?;
+        let forgotten = history::is_forgotten(&events);
+        let reasons = events.iter().map(|(recorded, event)| {
+            let reason = history::reason(event, forgotten);
+            (recorded.version, reason)
+        });
+        Ok(reasons.collect())
     }
 }
 
@@ -78,14 +98,14 @@ fn seconds(stay: &Stay, now: DateTime<Utc>) -> i64 {
     (stay.to_at.unwrap_or(now) - stay.from_at).num_seconds()
 }
 
-fn time(stay: Stay, now: DateTime<Utc>) -> StatusTime {
+fn time(stay: Stay, reason: String, now: DateTime<Utc>) -> StatusTime {
     StatusTime {
         seconds: seconds(&stay, now),
         status: stay.status,
         from: Some(timestamp(stay.from_at)),
         to: stay.to_at.map(timestamp),
         changed_by: id_text(stay.changed_by),
-        reason: stay.reason,
+        reason,
     }
 }
 

@@ -174,7 +174,11 @@ impl Duplicates {
         let owner_left = record
             .owner_id
             .is_some_and(|owner| !directory.staff(owner).is_some_and(owners::can_own));
-        let command = Command::Unmerge { reason, owner_left };
+        let command = Command::Unmerge {
+            id: merged,
+            reason,
+            owner_left,
+        };
         let context = ctx.command();
         let log = &self.service.log;
         let outcome = log.execute::<Account>(&context, merged.0, command).await?;

@@ -1,6 +1,6 @@
 //! The past of accounts: their streams, read up to a moment.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use accounts_domain::{
     account::{self, Account, Event, OrderStanding, audit},
@@ -13,11 +13,10 @@ use api::accounts::{
     history_service_server::HistoryService,
 };
 use chrono::{DateTime, Utc};
-use es::{Aggregate, Recorded};
+use es::{Aggregate, Personal, Recorded};
 use es_postgres::LogError;
 use kit::{AppError, Ctx, Service, Violations, fingerprint, timestamp};
 use prost_types::Timestamp;
-use serde::Deserialize;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 use vocabulary::{AccountId, OrderId, Role, StaffId};
@@ -89,11 +88,12 @@ impl History {
         let asked = v.checked(asked)?;
         let visible = self.service.visible_account(ctx, asked).await?;
         access::record(&self.service, ctx, visible.id, What::Past).await?;
-        let mut family = HashMap::new();
+        let (mut family, mut forgotten) = (HashMap::new(), HashSet::new());
         // Only records that answer with this account today: the others may be hidden from the caller.
         for id in self.service.directory.ids_of(visible.id).await? {
-            let events = self.service.log.stream::<Account>(id).await?;
-            family.extend(then(id, &events, moment)?.map(|then| (id, then)));
+            let events = decoded(self.service.log.stream::<Account>(id).await?)?;
+            forgotten.extend(is_forgotten(&events).then_some(id));
+            family.extend(then(id, &events, moment).map(|then| (id, then)));
         }
         let answering = |mut id: Uuid| {
             // Each step leads to another record, so there are no more steps than records.
@@ -142,7 +142,7 @@ impl History {
         // As everywhere: operators do not see deals.
         let sees_deals = ctx.acts_as().any(|(_, role)| role != Role::Operator);
         let deals = if sees_deals {
-            self.deals(&ids, moment).await?
+            self.deals(&ids, &forgotten, moment).await?
         } else {
             Vec::new()
         };
@@ -154,7 +154,12 @@ impl History {
     }
 
     /// Oldest first.
-    async fn deals(&self, ids: &[Uuid], moment: Moment) -> Result<Vec<pb::Deal>, AppError> {
+    async fn deals(
+        &self,
+        ids: &[Uuid],
+        forgotten: &HashSet<Uuid>,
+        moment: Moment,
+    ) -> Result<Vec<pb::Deal>, AppError> {
         let mut rows = Vec::new();
         for deal_id in deals::ids_of_accounts(self.service.pool(), ids).await? {
             let events = self.service.log.stream::<Deal>(deal_id).await?;
@@ -167,6 +172,12 @@ impl History {
                 );
             }
             rows.extend(row);
+        }
+        for row in &mut rows {
+            // Of before reasons were sealed, it can still be read.
+            if forgotten.contains(&row.account_id) {
+                row.lost_reason = None;
+            }
         }
         rows.sort_by_key(|row| (row.opened_at, row.deal_id));
         let rows = rows.into_iter();
@@ -197,7 +208,7 @@ impl History {
         let seen = extras::visible(&self.service, ctx, linked).await?;
         let mut changes = Vec::new();
         for events in &records {
-            changes.extend(told(events, &seen)?);
+            changes.extend(told(events, &seen));
         }
         changes.retain(|(_, change)| field.is_empty() || change.field == field);
         changes.sort_by_key(|(key, _)| std::cmp::Reverse(*key));
@@ -235,28 +246,27 @@ impl History {
 }
 
 /// `None`: there was none yet.
-fn then(id: Uuid, events: &[Recorded], moment: Moment) -> Result<Option<Then>, AppError> {
+fn then(id: Uuid, events: &[(Recorded, Event)], moment: Moment) -> Option<Then> {
     let mut then = Then {
         company: Company::new(id),
         state: account::State::default(),
         status_since: None,
     };
-    for recorded in events.iter().filter(|event| moment.holds(event)) {
-        let event = recorded.decode::<Account>().map_err(LogError::from)?;
+    for (recorded, event) in events.iter().filter(|(event, _)| moment.holds(event)) {
         let before = then.company.status.clone();
-        then.company.apply(&event, recorded.version);
-        then.state = Account::evolve(then.state, &event);
+        then.company.apply(event, recorded.version);
+        then.state = Account::evolve(then.state, event);
         if then.company.status != before {
             then.status_since = Some(recorded.occurred_at);
         }
     }
-    Ok(then.state.registered.then_some(then))
+    then.state.registered.then_some(then)
 }
 
 /// Place of a change in all histories: the event, and which of its changes.
 type Key = (i64, usize);
 
-fn decoded(events: Vec<Recorded>) -> Result<Vec<(Recorded, Event)>, AppError> {
+pub(crate) fn decoded(events: Vec<Recorded>) -> Result<Vec<(Recorded, Event)>, AppError> {
     let events = events.into_iter().map(|recorded| {
         let event = recorded.decode::<Account>().map_err(LogError::from)?;
         Ok((recorded, event))
@@ -264,31 +274,38 @@ fn decoded(events: Vec<Recorded>) -> Result<Vec<(Recorded, Event)>, AppError> {
     events.collect()
 }
 
-fn told(
-    events: &[(Recorded, Event)],
-    seen: &BTreeSet<AccountId>,
-) -> Result<Vec<(Key, pb::FieldChange)>, AppError> {
+/// Whether the company was a person, who is forgotten by now.
+pub(crate) fn is_forgotten(events: &[(Recorded, Event)]) -> bool {
+    let mut events = events.iter();
+    events.any(|(_, event)| matches!(event, Event::Erased(_)))
+}
+
+/// Why it happened, as far as it is told: of who is forgotten no more, though what is from before
+/// reasons were sealed can still be read.
+pub(crate) fn reason(event: &Event, forgotten: bool) -> String {
+    let reason = event.reason().filter(|_| !forgotten);
+    reason.and_then(Personal::get).cloned().unwrap_or_default()
+}
+
+fn told(events: &[(Recorded, Event)], seen: &BTreeSet<AccountId>) -> Vec<(Key, pb::FieldChange)> {
+    let forgotten = is_forgotten(events);
     let mut told = Vec::new();
     let mut before = account::State::default();
     for (recorded, event) in events {
         let after = Account::evolve(before.clone(), event);
         let changes = audit::changes(&before, event, &after, seen).into_iter();
+        let reason = reason(event, forgotten);
         for (index, change) in changes.enumerate() {
-            told.push(((recorded.position, index), worded(recorded, change)?));
+            let key = (recorded.position, index);
+            told.push((key, worded(recorded, change, reason.clone())));
         }
         before = after;
     }
-    Ok(told)
+    told
 }
 
-fn worded(recorded: &Recorded, change: audit::Change) -> Result<pb::FieldChange, AppError> {
-    #[derive(Deserialize)]
-    struct Why {
-        #[serde(default)]
-        reason: String,
-    }
-    let Why { reason } = recorded.fields().map_err(LogError::from)?;
-    Ok(pb::FieldChange {
+fn worded(recorded: &Recorded, change: audit::Change, reason: String) -> pb::FieldChange {
+    pb::FieldChange {
         account_id: recorded.stream.id.to_string(),
         field: change.field,
         old: Some(shown(change.old)),
@@ -298,7 +315,7 @@ fn worded(recorded: &Recorded, change: audit::Change) -> Result<pb::FieldChange,
         occurred_at: Some(timestamp(recorded.occurred_at)),
         recorded_at: Some(timestamp(recorded.recorded_at)),
         position: recorded.position,
-    })
+    }
 }
 
 fn shown(shown: audit::Shown) -> pb::Shown {

@@ -92,6 +92,7 @@ pub(crate) async fn make_head(
         return Ok(None);
     }
     let command = domain::Command::ChangeRole {
+        id,
         role: Role::Head,
         reason: "appointed head of a group".to_owned(),
         duties: Duties::default(),
@@ -197,6 +198,7 @@ impl StaffService for Staff {
             self.duties(id).await?
         };
         let command = domain::Command::ChangeRole {
+            id,
             role,
             reason,
             duties,
@@ -284,7 +286,7 @@ impl StaffService for Staff {
         let views = &self.service.views;
         views.reached(&req.min_positions, ctx.remaining()).await?;
         let duties = self.duties(id).await?;
-        let command = domain::Command::Dismiss { reason, duties };
+        let command = domain::Command::Dismiss { id, reason, duties };
         let recorded = self.execute(&ctx, id, command).await?;
         Ok(Response::new(DismissStaffResponse {
             recorded: Some(recorded),

@@ -56,7 +56,8 @@ impl Transfers {
     ) -> Result<PlanTransferResponse, AppError> {
         caught_up(&self.service).await?;
         let wishes = wishes::read(&self.service, Violations::new(), req.plan).await?;
-        let plan = plan::settle(&self.service, ctx, &wishes, String::new()).await?;
+        let id = TransferId(ctx.new_id());
+        let plan = plan::settle(&self.service, ctx, id, &wishes, String::new()).await?;
         let mut answer = PlanTransferResponse {
             kept: plan.kept.iter().map(kept).collect(),
             beyond: wishes.beyond,
@@ -88,8 +89,9 @@ impl Transfers {
         let mut v = Violations::new();
         let reason = v.required("reason", &req.reason, MAX_TEXT);
         let wishes = wishes::read(&self.service, v, req.plan).await?;
-        let plan = plan::settle(&self.service, ctx, &wishes, reason).await?;
-        let begun = begin(&self.service, ctx, plan).await?;
+        let id = TransferId(ctx.new_id());
+        let plan = plan::settle(&self.service, ctx, id, &wishes, reason).await?;
+        let begun = begin(&self.service, ctx, id, plan).await?;
         Ok(StartTransferResponse {
             transfer_id: begun.id.map_or_else(String::new, |id| id.to_string()),
             planned: begun.plan.planned() as i64,
@@ -145,7 +147,7 @@ impl Transfers {
             moved: state.moved as i64,
             kept: state.kept.iter().map(kept).collect(),
             tasks_reassigned,
-            reason: plan.reason.clone(),
+            reason: plan.reason.get().cloned().unwrap_or_default(),
             from_owner_id: plan
                 .from_owner_id
                 .map_or_else(String::new, |id| id.to_string()),
@@ -194,11 +196,16 @@ pub(crate) struct Begun {
     outcome: Option<Outcome<Transfer>>,
 }
 
-pub(crate) async fn begin(service: &Service, ctx: &Ctx, plan: Started) -> Result<Begun, AppError> {
+pub(crate) async fn begin(
+    service: &Service,
+    ctx: &Ctx,
+    fresh: TransferId,
+    plan: Started,
+) -> Result<Begun, AppError> {
     let command = Command::Start(plan.clone());
     let context = ctx.command();
     let log = &service.log;
-    let outcome = log.execute_new::<Transfer>(&context, ctx.new_id(), command);
+    let outcome = log.execute_new::<Transfer>(&context, fresh.0, command);
     let outcome = outcome.await?;
     Ok(match outcome.events.first() {
         Some(Event::Started(recorded)) => Begun {

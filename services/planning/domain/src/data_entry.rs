@@ -168,19 +168,10 @@ fn decline(state: &State, by: StaffId, reason: String) -> Result<Vec<Event>, Rej
     match asked.standing {
         Standing::Open => Ok(vec![Event::Declined(Declined {
             declined_by: by,
-            reason: beside(&asked.what, reason),
+            reason: asked.what.beside(reason),
         })]),
         Standing::Declined => Ok(Vec::new()),
         Standing::Done => Err(Rejection::Done),
-    }
-}
-
-/// Once the one is erased nothing can be said beside it.
-fn beside(what: &Personal<String>, text: String) -> Personal<String> {
-    let subject = what.subject().clone();
-    match what {
-        Personal::Known { .. } => Personal::new(subject, text),
-        Personal::Erased { .. } => Personal::Erased { subject },
     }
 }
 

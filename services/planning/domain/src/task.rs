@@ -1,7 +1,7 @@
 //! A promise: one assignee, one deadline, one thing to do. It is closed, never deleted.
 
 use chrono::{DateTime, Utc};
-use es::{Aggregate, Kind, Personal, Violation};
+use es::{Aggregate, Kind, Personal, Upcaster, Violation};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vocabulary::{
@@ -56,7 +56,8 @@ pub struct Created {
 pub struct Reassigned {
     pub from_assignee_id: StaffId,
     pub to_assignee_id: StaffId,
-    pub reason: String,
+    /// Under the key of the comment.
+    pub reason: Personal<String>,
     /// The hand-over of accounts that it followed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transfer_id: Option<TransferId>,
@@ -66,7 +67,8 @@ pub struct Reassigned {
 pub struct Rescheduled {
     pub from_due_at: Deadline,
     pub due_at: Deadline,
-    pub reason: String,
+    /// Under the key of the comment.
+    pub reason: Personal<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -79,7 +81,8 @@ pub struct Completed {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Cancelled {
-    pub reason: String,
+    /// Under the key of the comment.
+    pub reason: Personal<String>,
 }
 
 /// Nothing, until the task is created.
@@ -93,6 +96,8 @@ pub struct Planned {
     pub first_due_at: Deadline,
     pub moves: u32,
     pub standing: Standing,
+    /// Whatever else is said of the task is under its key.
+    pub comment: Personal<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,6 +116,7 @@ fn evolve(state: State, event: &Event) -> State {
             first_due_at: created.due_at,
             moves: 0,
             standing: Standing::Open,
+            comment: created.comment.clone(),
         }),
         Event::Reassigned(reassigned) => state.map(|task| Planned {
             assignee_id: reassigned.to_assignee_id,
@@ -218,6 +224,12 @@ impl Aggregate for Task {
 
     const CATEGORY: &'static str = "task";
 
+    const UPCASTERS: &'static [Upcaster] = &[
+        Upcaster::plain_reason("task.reassigned"),
+        Upcaster::plain_reason("task.rescheduled"),
+        Upcaster::plain_reason("task.cancelled"),
+    ];
+
     fn decide(state: &State, command: Command) -> Result<Vec<Event>, Rejection> {
         match command {
             Command::Create {
@@ -262,6 +274,13 @@ impl Aggregate for Task {
             Event::Created(created) => Some(created.created_at),
             Event::Completed(completed) => Some(completed.completed_at),
             Event::Reassigned(_) | Event::Rescheduled(_) | Event::Cancelled(_) => None,
+        }
+    }
+
+    fn schema_version(event: &Event) -> u16 {
+        match event {
+            Event::Reassigned(_) | Event::Rescheduled(_) | Event::Cancelled(_) => 2,
+            Event::Created(_) | Event::Completed(_) => 1,
         }
     }
 }
@@ -386,7 +405,7 @@ fn reassign(
     Ok(vec![Event::Reassigned(Reassigned {
         from_assignee_id: task.assignee_id,
         to_assignee_id: assignee_id,
-        reason,
+        reason: task.comment.beside(reason),
         transfer_id: None,
     })])
 }
@@ -403,7 +422,7 @@ fn hand_over(
             vec![Event::Reassigned(Reassigned {
                 from_assignee_id: from,
                 to_assignee_id: to,
-                reason,
+                reason: task.comment.beside(reason),
                 transfer_id,
             })]
         }
@@ -425,7 +444,7 @@ fn reschedule(
     Ok(vec![Event::Rescheduled(Rescheduled {
         from_due_at: task.due_at,
         due_at,
-        reason,
+        reason: task.comment.beside(reason),
     })])
 }
 
@@ -447,7 +466,9 @@ fn complete(
 fn cancel(state: &State, reason: String) -> Result<Vec<Event>, Rejection> {
     valid(cancellation_faults(&reason))?;
     match open(state) {
-        Ok(_) => Ok(vec![Event::Cancelled(Cancelled { reason })]),
+        Ok(task) => Ok(vec![Event::Cancelled(Cancelled {
+            reason: task.comment.beside(reason),
+        })]),
         Err(Rejection::Cancelled) => Ok(Vec::new()),
         Err(rejection) => Err(rejection),
     }

@@ -310,6 +310,7 @@ mod tests {
         decided(
             &mut history,
             Command::ReturnToPool {
+                id: ID,
                 reason: "отказ".to_owned(),
             },
         );

@@ -1,7 +1,7 @@
 //! What can have happened to an account.
 
 use chrono::{DateTime, Utc};
-use es::Subject;
+use es::{Personal, Subject};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vocabulary::{GroupId, Money, OrderId, StaffId, TransferId};
@@ -94,8 +94,8 @@ pub struct StatusChanged {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
     pub to: String,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub reason: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Personal<String>>,
 }
 
 /// The whole card, when something in its history is to be forgotten: from here on it is under
@@ -128,7 +128,7 @@ pub struct OwnershipTransferred {
     pub to_owner_id: StaffId,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to_owner_group_id: Option<GroupId>,
-    pub reason: String,
+    pub reason: Personal<String>,
     /// The hand-over that it is a part of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transfer_id: Option<TransferId>,
@@ -137,7 +137,7 @@ pub struct OwnershipTransferred {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ReturnedToPool {
     pub from_owner_id: StaffId,
-    pub reason: String,
+    pub reason: Personal<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -176,5 +176,31 @@ pub struct ConvertedToClient {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderCancelled {
     pub order_id: OrderId,
-    pub reason: String,
+    pub reason: Personal<String>,
+}
+
+impl Event {
+    /// Why it happened, where somebody has said so.
+    pub fn reason(&self) -> Option<&Personal<String>> {
+        match self {
+            Self::StatusChanged(changed) => changed.reason.as_ref(),
+            Self::OwnershipTransferred(transferred) => Some(&transferred.reason),
+            Self::ReturnedToPool(returned) => Some(&returned.reason),
+            Self::OrderCancelled(cancelled) => Some(&cancelled.reason),
+            Self::Merged(merged) => Some(&merged.reason),
+            Self::Unmerged(unmerged) => Some(&unmerged.reason),
+            Self::ProspectRegistered(_)
+            | Self::DetailsChanged(_)
+            | Self::CardSealedAnew(_)
+            | Self::Erased(_)
+            | Self::OwnerAssigned(_)
+            | Self::OrderRegistered(_)
+            | Self::ConvertedToClient(_)
+            | Self::ClaimGranted(_)
+            | Self::ClaimRenewed(_)
+            | Self::ClaimNumbersChanged(_)
+            | Self::ClaimReleased(_)
+            | Self::ClaimExpired(_) => None,
+        }
+    }
 }

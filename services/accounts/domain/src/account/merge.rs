@@ -2,12 +2,12 @@
 //! apart again. Nothing is moved, so nothing has to be put back.
 
 use chrono::{DateTime, Utc};
-use es::Reservation;
+use es::{Personal, Reservation};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vocabulary::AccountId;
 
-use super::{Command, Event, Rejection, ReturnedToPool, State, claim};
+use super::{Command, Event, Rejection, ReturnedToPool, State, claim, said};
 
 /// An account that answers with another one.
 const MERGED: &str = "merged";
@@ -16,13 +16,13 @@ const MERGED: &str = "merged";
 pub struct Merged {
     pub merged_id: AccountId,
     pub survivor_id: AccountId,
-    pub reason: String,
+    pub reason: Personal<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Unmerged {
     pub survivor_id: AccountId,
-    pub reason: String,
+    pub reason: Personal<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -75,7 +75,7 @@ pub(super) fn merge(now: &State, merge: Merge) -> Result<Vec<Event>, Rejection> 
     events.push(Event::Merged(Merged {
         merged_id: merge.id,
         survivor_id: merge.survivor_id,
-        reason: merge.reason,
+        reason: said(now, merge.id, merge.reason),
     }));
     Ok(events)
 }
@@ -84,7 +84,7 @@ pub(super) fn merge(now: &State, merge: Merge) -> Result<Vec<Event>, Rejection> 
 /// account goes to the pool.
 pub(super) fn unmerge(
     now: &State,
-    reason: String,
+    reason: &Personal<String>,
     owner_left: bool,
 ) -> Result<Vec<Event>, Rejection> {
     let survivor_id = now.merged_into.ok_or(Rejection::NotMerged)?;
@@ -95,7 +95,7 @@ pub(super) fn unmerge(
     if let Some(from_owner_id) = now.owner_id.filter(|_| owner_left) {
         events.push(Event::ReturnedToPool(ReturnedToPool {
             from_owner_id,
-            reason,
+            reason: reason.clone(),
         }));
     }
     Ok(events)

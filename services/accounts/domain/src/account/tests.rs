@@ -8,6 +8,11 @@ pub(super) fn id() -> AccountId {
     AccountId::of_external("acc-1001")
 }
 
+/// Under the key of what is said of the company.
+pub(super) fn why(reason: &str) -> Personal<String> {
+    Personal::new(deal::subject(id()), reason.to_owned())
+}
+
 pub(super) fn owner(external_id: &str) -> Owner {
     Owner {
         id: StaffId::of_external(external_id),
@@ -86,6 +91,7 @@ pub(super) fn converted(external_id: &str) -> Event {
 
 pub(super) fn transfer_to(external_id: &str, from: Option<&str>) -> Command {
     Command::Transfer {
+        id: id(),
         from: from.map(StaffId::of_external),
         to: owner(external_id),
         reason: "увольнение".to_owned(),
@@ -98,7 +104,7 @@ pub(super) fn transferred(from: &str, to: &str) -> Event {
         from_owner_id: owner(from).id,
         to_owner_id: owner(to).id,
         to_owner_group_id: owner(to).group_id,
-        reason: "увольнение".to_owned(),
+        reason: why("увольнение"),
         transfer_id: Some(TransferId::of_external("leaving")),
     })
 }
@@ -243,13 +249,14 @@ fn a_hand_over_names_both_sides() {
 #[test]
 fn the_pool_takes_an_account_once() {
     let back = Command::ReturnToPool {
+        id: id(),
         reason: "не дозвонились".to_owned(),
     };
     given::<Account>([registered(Some(owner("s-11")))])
         .when(back.clone())
         .then([Event::ReturnedToPool(ReturnedToPool {
             from_owner_id: owner("s-11").id,
-            reason: "не дозвонились".to_owned(),
+            reason: why("не дозвонились"),
         })]);
     given::<Account>([registered(None)])
         .when(back)
@@ -334,13 +341,14 @@ fn a_sale_of_now_is_its_present_owners() {
 
 #[test]
 fn a_cancelled_order_keeps_the_client() {
-    let cancel = |id| Command::CancelOrder {
-        order_id: OrderId::of_external(id),
+    let cancel = |order| Command::CancelOrder {
+        id: id(),
+        order_id: OrderId::of_external(order),
         reason: "передумали".to_owned(),
     };
     let cancelled = Event::OrderCancelled(OrderCancelled {
         order_id: OrderId::of_external("З-0001"),
-        reason: "передумали".to_owned(),
+        reason: why("передумали"),
     });
     let history = [registered(None), ordered("З-0001"), converted("З-0001")];
     given::<Account>(history.clone())
@@ -548,13 +556,14 @@ fn status(from: Option<&str>, to: &str) -> Event {
     Event::StatusChanged(StatusChanged {
         from: from.map(ToOwned::to_owned),
         to: to.to_owned(),
-        reason: "по звонку".to_owned(),
+        reason: Some(why("по звонку")),
     })
 }
 
 #[test]
 fn every_change_of_status_is_recorded_once() {
     let change = |to: &str| Command::ChangeStatus {
+        id: id(),
         to: to.to_owned(),
         reason: "по звонку".to_owned(),
     };
@@ -570,4 +579,69 @@ fn every_change_of_status_is_recorded_once() {
     given::<Account>([])
         .when(change("contacted"))
         .then_rejected(Rejection::Unknown);
+}
+
+#[test]
+fn of_a_company_that_is_forgotten_nobody_is_told_why() {
+    let erased = Event::Erased(Erased {
+        stop_list: Vec::new(),
+    });
+    let history = || {
+        let order = [ordered("З-0001"), converted("З-0001")];
+        let begun = [registered(Some(owner("s-11")))].into_iter().chain(order);
+        begun.chain([erased.clone()])
+    };
+    let reason = || Personal::Erased {
+        subject: deal::subject(id()),
+    };
+    given::<Account>(history())
+        .when(transfer_to("s-12", None))
+        .then([Event::OwnershipTransferred(OwnershipTransferred {
+            from_owner_id: owner("s-11").id,
+            to_owner_id: owner("s-12").id,
+            to_owner_group_id: owner("s-12").group_id,
+            reason: reason(),
+            transfer_id: Some(TransferId::of_external("leaving")),
+        })]);
+    let said = "Канарейкин передумал".to_owned();
+    given::<Account>(history())
+        .when(Command::ReturnToPool {
+            id: id(),
+            reason: said.clone(),
+        })
+        .then([Event::ReturnedToPool(ReturnedToPool {
+            from_owner_id: owner("s-11").id,
+            reason: reason(),
+        })]);
+    given::<Account>(history())
+        .when(Command::CancelOrder {
+            id: id(),
+            order_id: OrderId::of_external("З-0001"),
+            reason: said.clone(),
+        })
+        .then([Event::OrderCancelled(OrderCancelled {
+            order_id: OrderId::of_external("З-0001"),
+            reason: reason(),
+        })]);
+    given::<Account>(history())
+        .when(Command::ChangeStatus {
+            id: id(),
+            to: "refused".to_owned(),
+            reason: said,
+        })
+        .then([Event::StatusChanged(StatusChanged {
+            from: None,
+            to: "refused".to_owned(),
+            reason: Some(reason()),
+        })]);
+}
+
+#[test]
+fn what_is_said_to_the_survivor_is_said_of_the_survivor() {
+    let survivor = AccountId::of_external("acc-1002");
+    let moved = transfer_to("s-12", None).for_survivor(survivor);
+    let decided = Account::decide(&Account::fold(&[registered(Some(owner("s-11")))]), moved);
+    let events = decided.unwrap();
+    let reason = events[0].reason().unwrap();
+    assert_eq!(*reason.subject(), deal::subject(survivor));
 }

@@ -16,10 +16,21 @@ use crate::pipeline::{AMOUNT, EXPECTED_ON, PRODUCT, Published};
 /// The kind of [`subject`].
 pub const SUBJECT: &str = "deals";
 
-/// Whose key what is said in deals with a company is under: another one than that of its card,
-/// which gets a new one whenever somebody on it is forgotten.
+/// Whose key is what is said in deals with a company, and why something was done with it: another
+/// key than that of its card, which gets a new one whenever somebody on it is forgotten.
 pub fn subject(account_id: AccountId) -> Subject {
     Subject::new(SUBJECT, account_id.0)
+}
+
+/// What was said, under that key. Empty: of a company that is forgotten, or what nobody can read any
+/// more.
+pub(crate) fn said(account_id: AccountId, text: String) -> Personal<String> {
+    let subject = subject(account_id);
+    if text.is_empty() {
+        Personal::Erased { subject }
+    } else {
+        Personal::new(subject, text)
+    }
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -9,6 +9,11 @@ fn account() -> AccountId {
     AccountId::of_external("acc-1001")
 }
 
+/// Under the key of what is said in deals with the company.
+fn why(reason: &str) -> Personal<String> {
+    Personal::new(subject(account()), reason.to_owned())
+}
+
 fn march(day: u32) -> DateTime<Utc> {
     Utc.with_ymd_and_hms(2026, 3, day, 9, 0, 0).unwrap()
 }
@@ -317,13 +322,13 @@ fn only_what_differs_is_recorded() {
 fn a_deal_is_put_off_until_a_date_to_come() {
     let suspend = |day| Command::Suspend {
         until: march(day),
-        reason: None,
+        reason: Some("бюджет".to_owned()),
         now: march(6),
     };
     let suspended = |day| {
         Event::Suspended(Suspended {
             until: march(day),
-            reason: None,
+            reason: Some(why("бюджет")),
         })
     };
     given::<Deal>([opened()])
@@ -349,7 +354,7 @@ fn won_and_lost_are_the_end() {
         at: march(10),
         reason: "цена".to_owned(),
     };
-    let over = || lost(march(10), "цена".to_owned());
+    let over = || lost(march(10), why("цена"));
     given::<Deal>([opened()]).when(lose()).then([over()]);
     given::<Deal>([opened(), over()])
         .when(lose())
@@ -372,6 +377,20 @@ fn won_and_lost_are_the_end() {
     given::<Deal>([])
         .when(lose())
         .then_rejected(Rejection::Unknown);
+}
+
+#[test]
+fn of_a_company_that_is_forgotten_nobody_is_told_why() {
+    let lose = Command::Lose {
+        at: march(10),
+        reason: String::new(),
+    };
+    let erased = Personal::Erased {
+        subject: subject(account()),
+    };
+    given::<Deal>([opened()])
+        .when(lose)
+        .then([lost(march(10), erased)]);
 }
 
 #[test]
@@ -415,7 +434,7 @@ fn a_deal_of_the_past_comes_with_its_end() {
         .then([opened(), won(march(5))]);
     given::<Deal>([])
         .when(past(march(5), Some("цена")))
-        .then([opened(), lost(march(5), "цена".to_owned())]);
+        .then([opened(), lost(march(5), why("цена"))]);
     given::<Deal>([])
         .when(past(march(1), None))
         .then_rejected(Rejection::Invalid(vec![Violation::new(

@@ -16,14 +16,20 @@ pub(super) fn petrov() -> Newcomer {
     }
 }
 
+/// Under the key of who it is about.
+fn why(reason: &str) -> Personal<String> {
+    Personal::new(subject(petrov().id), reason.to_owned())
+}
+
 fn dismissed() -> Event {
     Event::Dismissed(Dismissed {
-        reason: "ушёл сам".to_owned(),
+        reason: why("ушёл сам"),
     })
 }
 
 fn dismiss(duties: Duties) -> Command {
     Command::Dismiss {
+        id: petrov().id,
         reason: "ушёл сам".to_owned(),
         duties,
     }
@@ -54,6 +60,7 @@ fn nobody_changes_who_was_never_hired() {
 
 fn change_role(role: Role, duties: Duties) -> Command {
     Command::ChangeRole {
+        id: petrov().id,
         role,
         reason: "повышение".to_owned(),
         duties,
@@ -73,7 +80,7 @@ fn who_owns_something_stays_somebody_who_can_own() {
             .then_rejected(Rejection::HasDuties(duties));
         let changed = Event::RoleChanged(RoleChanged {
             role,
-            reason: "повышение".to_owned(),
+            reason: why("повышение"),
         });
         given::<StaffMember>([hired(petrov())])
             .when(change_role(role, Duties::default()))
@@ -87,7 +94,7 @@ fn who_owns_something_stays_somebody_who_can_own() {
         .when(change_role(Role::Head, duties))
         .then([Event::RoleChanged(RoleChanged {
             role: Role::Head,
-            reason: "повышение".to_owned(),
+            reason: why("повышение"),
         })]);
 }
 
@@ -101,7 +108,7 @@ fn the_same_role_and_group_are_nothing_new() {
         .when(change(Role::Head))
         .then([Event::RoleChanged(RoleChanged {
             role: Role::Head,
-            reason: "повышение".to_owned(),
+            reason: why("повышение"),
         })]);
     given::<StaffMember>([hired(petrov())])
         .when(Command::MoveToGroup {

@@ -16,12 +16,17 @@ fn plan() -> Started {
         to_owner_id: StaffId::of_external(to),
         account_ids: accounts(numbers),
     };
+    let parts = vec![part("s-12", 0..2), part("s-13", 2..3)];
     Started {
         from_owner_id: Some(StaffId::of_external("s-11")),
-        reason: "уходит".to_owned(),
-        parts: vec![part("s-12", 0..2), part("s-13", 2..3)],
+        reason: Personal::new(subject(id(), &parts), "уходит".to_owned()),
+        parts,
         kept: Vec::new(),
     }
+}
+
+fn id() -> TransferId {
+    TransferId::of_external("leaving")
 }
 
 fn started() -> Event {
@@ -119,4 +124,17 @@ fn it_is_completed_when_all_is_moved_and_once() {
     given::<Transfer>([&moved[..], &[completed]].concat())
         .when(complete)
         .then_nothing();
+}
+
+#[test]
+fn its_reason_is_about_whoever_hands_over() {
+    let part = |from: &str| Part {
+        from_owner_id: StaffId::of_external(from),
+        to_owner_id: StaffId::of_external("s-13"),
+        account_ids: accounts(0..1),
+    };
+    let leaving = staff::subject(StaffId::of_external("s-11"));
+    assert_eq!(subject(id(), &[part("s-11"), part("s-11")]), leaving);
+    let own = Subject::new("transfer", id().0);
+    assert_eq!(subject(id(), &[part("s-11"), part("s-12")]), own);
 }

@@ -20,7 +20,7 @@ use accounts_domain::{
     transfer::{self, Kept, Part, Started, Transfer},
 };
 use chrono::{DateTime, NaiveDate, Utc};
-use es::Aggregate;
+use es::{Aggregate, Personal};
 use proptest::{
     collection::{btree_map, btree_set, vec},
     option,
@@ -257,6 +257,7 @@ fn staff_command() -> impl Strategy<Value = staff::Command> {
         hire,
         (role(), text(), 0..2_u64).prop_map(|(role, reason, open_deals)| {
             staff::Command::ChangeRole {
+                id: StaffId::of_external("s-11"),
                 role,
                 reason,
                 duties: staff::Duties {
@@ -293,6 +294,7 @@ fn staff_command() -> impl Strategy<Value = staff::Command> {
         }),
         (text(), 0..2_u64, 0..2_u64).prop_map(|(reason, accounts, open_tasks)| {
             staff::Command::Dismiss {
+                id: StaffId::of_external("s-11"),
                 reason,
                 duties: staff::Duties {
                     accounts,
@@ -520,7 +522,8 @@ fn account_command() -> impl Strategy<Value = account::Command> {
             Command::Forget { id, points: Points { phones, emails } }
         }),
         1 => vec(text(), 0..2).prop_map(|stop_list| Command::Erase { stop_list }),
-        1 => (key(), text()).prop_map(|(to, reason)| Command::ChangeStatus { to, reason }),
+        1 => (key(), text())
+            .prop_map(move |(to, reason)| Command::ChangeStatus { id, to, reason }),
         1 => (owner(), instant()).prop_map(|(to, now)| Command::AssignOwner { to, now }),
         1 => (owner(), instant()).prop_map(|(by, now)| Command::Claim { by, now, until: now + LEASE }),
         1 => (staff_id(), instant())
@@ -535,12 +538,12 @@ fn account_command() -> impl Strategy<Value = account::Command> {
                 Command::Merge(account::Merge { id, survivor_id, survivor_is_client, reason, now })
             }),
         1 => (text(), any::<bool>())
-            .prop_map(|(reason, owner_left)| Command::Unmerge { reason, owner_left }),
+            .prop_map(move |(reason, owner_left)| Command::Unmerge { id, reason, owner_left }),
         1 => (option::of(staff_id()), owner(), text())
-            .prop_map(|(from, to, reason)| Command::Transfer {
-                from, to, reason, transfer_id: TransferId::of_external("leaving"),
+            .prop_map(move |(from, to, reason)| Command::Transfer {
+                id, from, to, reason, transfer_id: TransferId::of_external("leaving"),
             }),
-        1 => text().prop_map(|reason| Command::ReturnToPool { reason }),
+        1 => text().prop_map(move |reason| Command::ReturnToPool { id, reason }),
         2 => (order_id(), 0..1_000_i64, (instant(), precision()), option::of(owner()), option::of(instant())).prop_map(
             |(id, minor_units, (ordered_at, precision), owner, now)| {
                 Command::RegisterOrder(Order {
@@ -556,7 +559,7 @@ fn account_command() -> impl Strategy<Value = account::Command> {
             }
         ),
         1 => (order_id(), text())
-            .prop_map(|(order_id, reason)| Command::CancelOrder { order_id, reason }),
+            .prop_map(move |(order_id, reason)| Command::CancelOrder { id, order_id, reason }),
     ]
 }
 
@@ -612,6 +615,8 @@ fn transfer_command() -> impl Strategy<Value = transfer::Command> {
     prop_oneof![
         1 => (option::of(staff_id()), text(), vec(part, 0..3), kept()).prop_map(
             |(from_owner_id, reason, parts, kept)| {
+                let id = TransferId::of_external("leaving");
+                let reason = Personal::new(transfer::subject(id, &parts), reason);
                 Command::Start(Started { from_owner_id, reason, parts, kept })
             }
         ),

@@ -35,7 +35,7 @@ pub(crate) async fn execute(
     service: &Service,
     ctx: &Ctx,
     mut id: AccountId,
-    command: Command,
+    mut command: Command,
 ) -> Result<Outcome<Account>, AppError> {
     let context = ctx.command();
     for _ in 0..ATTEMPTS {
@@ -44,7 +44,10 @@ pub(crate) async fn execute(
             .execute::<Account>(&context, id.0, command.clone())
             .await
         {
-            Err(ExecuteError::Rejected(Rejection::Merged { into })) => id = into,
+            Err(ExecuteError::Rejected(Rejection::Merged { into })) => {
+                id = into;
+                command = command.for_survivor(into);
+            }
             executed => return executed.map_err(|error| claims::worded(ctx, error)),
         }
     }
@@ -229,7 +232,7 @@ pub(super) async fn return_to_pool(
     let reason = v.required("reason", &req.reason, MAX_TEXT);
     let id = v.checked(id)?;
     let outcome = match check_visible(service, ctx, id).await {
-        Ok(id) => execute(service, ctx, id, Command::ReturnToPool { reason }).await?,
+        Ok(id) => execute(service, ctx, id, Command::ReturnToPool { id, reason }).await?,
         // Who has returned it may not see it in the pool.
         Err(unseen) => service.log.answered(&ctx.command()).await?.ok_or(unseen)?,
     };
@@ -340,7 +343,11 @@ pub(super) async fn cancel_order(
         .get(&order_id)
         .filter(|id| ids.contains(&id.0))
         .map_or(id, |id| *id);
-    let command = Command::CancelOrder { order_id, reason };
+    let command = Command::CancelOrder {
+        id,
+        order_id,
+        reason,
+    };
     let outcome = execute(service, ctx, id, command).await?;
     Ok(CancelOrderResponse {
         recorded: Some(service.recorded(&outcome)),

@@ -7,7 +7,7 @@ use api::accounts::{
     TransferAccountsResponse,
 };
 use kit::{AppError, Ctx, Service, Violations};
-use vocabulary::{AccountId, StaffId};
+use vocabulary::{AccountId, StaffId, TransferId};
 
 use crate::{
     owners,
@@ -31,8 +31,9 @@ pub(super) async fn run(
 ) -> Result<TransferAccountsResponse, AppError> {
     caught_up(service).await?;
     let (wishes, reason) = read(service, &req).await?;
-    let plan = plan::settle(service, ctx, &wishes, reason).await?;
-    let begun = begin(service, ctx, plan).await?;
+    let id = TransferId(ctx.new_id());
+    let plan = plan::settle(service, ctx, id, &wishes, reason).await?;
+    let begun = begin(service, ctx, id, plan).await?;
     // Of what was recorded, so that a repeated request gets the same answer.
     let (state, reached) = if let Some(id) = begun.id {
         let row = moved(service, id).await?;

@@ -57,6 +57,22 @@ async fn execute(
     Ok(service.recorded(&outcome))
 }
 
+/// What is done is done; of a company that is forgotten nothing more is said about it.
+async fn explain(
+    service: &Service,
+    ctx: &Ctx,
+    id: DealId,
+    reason: String,
+    command: impl Fn(String) -> Command,
+) -> Result<Recorded, AppError> {
+    match execute(service, ctx, id, command(reason)).await {
+        Err(error) if error.reason() == "SUBJECT_ERASED" => {
+            execute(service, ctx, id, command(String::new())).await
+        }
+        outcome => outcome,
+    }
+}
+
 pub(super) async fn publish_pipeline(
     service: &Service,
     known: &Known,
@@ -230,12 +246,12 @@ pub(super) async fn suspend(
     let reason = v.optional("reason", &req.reason, MAX_TEXT);
     let (id, until) = v.checked(id.zip(until))?;
     visible_now(service, ctx, id).await?;
-    let command = Command::Suspend {
+    let command = |reason: String| Command::Suspend {
         until,
         reason: Some(reason).filter(|text| !text.is_empty()),
         now: ctx.now,
     };
-    execute(service, ctx, id, command).await
+    explain(service, ctx, id, reason, command).await
 }
 
 pub(super) async fn win(
@@ -261,5 +277,9 @@ pub(super) async fn lose(
     let id = v.checked(id)?;
     visible_now(service, ctx, id).await?;
     let at = ctx.now;
-    execute(service, ctx, id, Command::Lose { at, reason }).await
+    explain(service, ctx, id, reason, |reason| Command::Lose {
+        at,
+        reason,
+    })
+    .await
 }

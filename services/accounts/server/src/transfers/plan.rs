@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use accounts_domain::{
     account::Rejection,
-    transfer::{Kept, Part, Started},
+    transfer::{self, Kept, Part, Started},
 };
-use es::Rejection as _;
+use es::{Personal, Rejection as _};
 use kit::{AppError, Ctx, Scope, Service};
-use vocabulary::{AccountId, StaffId};
+use vocabulary::{AccountId, StaffId, TransferId};
 
 use crate::owners;
 
@@ -35,6 +35,7 @@ pub(crate) struct Wishes {
 pub(crate) async fn settle(
     service: &Service,
     ctx: &Ctx,
+    id: TransferId,
     wishes: &Wishes,
     reason: String,
 ) -> Result<Started, AppError> {
@@ -44,56 +45,56 @@ pub(crate) async fn settle(
     let scope = scope_with(service, ctx, wishes.from)?;
     let ids: Vec<_> = wishes.gifts.iter().map(|(id, _)| *id).collect();
     let known = service.known_accounts(&ids).await?;
-    let mut plan = Started {
-        from_owner_id: wishes.from,
-        reason,
-        parts: Vec::new(),
-        kept: Vec::new(),
-    };
+    let (mut parts, mut kept) = (Vec::<Part>::new(), Vec::new());
     let mut keep = |account_id, reason: &str| {
-        plan.kept.push(Kept {
+        kept.push(Kept {
             account_id,
             reason: reason.to_owned(),
         });
     };
-    let mut parts: HashMap<(StaffId, StaffId), usize> = HashMap::new();
+    let mut places: HashMap<(StaffId, StaffId), usize> = HashMap::new();
     let mut planned: HashMap<AccountId, StaffId> = HashMap::new();
     for (asked, to) in &wishes.gifts {
         let account = known.get(asked);
         let account = account.filter(|account| account.is_visible(&scope, ctx.now));
         // A merged record goes with its survivor, each of which is there once.
-        let id = account.map_or(*asked, |account| account.id);
-        if let Some(receiver) = planned.get(&id) {
+        let account_id = account.map_or(*asked, |account| account.id);
+        if let Some(receiver) = planned.get(&account_id) {
             if receiver != to {
                 keep(*asked, FOR_ANOTHER);
             }
             continue;
         }
-        planned.insert(id, *to);
+        planned.insert(account_id, *to);
         match account.map(|account| account.owner_id) {
-            None => keep(id, HIDDEN),
-            Some(None) => keep(id, Rejection::InPool.reason()),
-            Some(Some(owner)) if owner == *to => keep(id, THERE_ALREADY),
+            None => keep(account_id, HIDDEN),
+            Some(None) => keep(account_id, Rejection::InPool.reason()),
+            Some(Some(owner)) if owner == *to => keep(account_id, THERE_ALREADY),
             Some(Some(owner)) if wishes.from.is_some_and(|from| from != owner) => {
-                keep(id, Rejection::OwnerChanged.reason());
+                keep(account_id, Rejection::OwnerChanged.reason());
             }
             Some(Some(owner)) => {
-                let part = *parts.entry((owner, *to)).or_insert_with(|| {
-                    plan.parts.push(Part {
+                let place = *places.entry((owner, *to)).or_insert_with(|| {
+                    parts.push(Part {
                         from_owner_id: owner,
                         to_owner_id: *to,
                         account_ids: Vec::new(),
                     });
-                    plan.parts.len() - 1
+                    parts.len() - 1
                 });
-                plan.parts[part].account_ids.push(id);
+                parts[place].account_ids.push(account_id);
             }
         }
     }
-    for id in &wishes.left {
-        keep(*id, NO_RULE);
+    for account_id in &wishes.left {
+        keep(*account_id, NO_RULE);
     }
-    Ok(plan)
+    Ok(Started {
+        from_owner_id: wishes.from,
+        reason: Personal::new(transfer::subject(id, &parts), reason),
+        parts,
+        kept,
+    })
 }
 
 /// Whose accounts the caller may hand over; the one who is named must be among them.

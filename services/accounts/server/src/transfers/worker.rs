@@ -88,11 +88,13 @@ async fn step(service: &Service, row: &Row) -> Result<bool, AppError> {
     };
     let (going, mut kept) = part(service, next).await?;
     let context = context(service, id, started);
+    let reason = plan.reason.get().cloned().unwrap_or_default();
     let commands = going.iter().map(|one| {
         let command = account::Command::Transfer {
+            id: one.account_id,
             from: Some(one.from),
             to: owners::owner_at(service, one.to, context.now),
-            reason: plan.reason.clone(),
+            reason: reason.clone(),
             transfer_id: id,
         };
         let context = context.derive(&one.account_id.to_string());

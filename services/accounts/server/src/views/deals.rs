@@ -61,7 +61,7 @@ impl Projection for Deals {
             suspended_until timestamptz,
             suspensions integer not null,
             closed_at timestamptz,
-            lost_reason text,
+            lost_reason text,         -- null once the company is erased
             fields jsonb not null,    -- of the pipeline, empty once the company is erased
             version bigint not null
         );
@@ -144,10 +144,12 @@ impl Projection for Deals {
 
 async fn erase_in_tx(tx: &mut PgConnection, accounts: Vec<Uuid>) -> Result<(), ApplyError> {
     if !accounts.is_empty() {
-        sqlx::query("update deals set fields = '{}' where account_id = any($1)")
-            .bind(accounts)
-            .execute(tx)
-            .await?;
+        sqlx::query(
+            "update deals set fields = '{}', lost_reason = null where account_id = any($1)",
+        )
+        .bind(accounts)
+        .execute(tx)
+        .await?;
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! Which status an account has had, since when and by whom. Nothing in it ever changes: a stay ends
-//! where the next one begins.
+//! Which status an account has had, since when and by whom; why is read in its stream, where it is
+//! sealed. Nothing in it ever changes: a stay ends where the next one begins.
 
 use accounts_domain::account::{Account, Event};
 use chrono::{DateTime, Utc};
@@ -14,12 +14,13 @@ pub(crate) struct Statuses;
 /// One stay in a status.
 #[derive(Debug, sqlx::FromRow)]
 pub(crate) struct Stay {
+    /// Of the event that it began with.
+    pub(crate) version: i64,
     pub(crate) status: String,
     pub(crate) from_at: DateTime<Utc>,
     /// `None`: still.
     pub(crate) to_at: Option<DateTime<Utc>>,
     pub(crate) changed_by: Option<Uuid>,
-    pub(crate) reason: String,
 }
 
 #[derive(Default)]
@@ -29,17 +30,15 @@ struct Columns {
     status: Vec<String>,
     from_at: Vec<DateTime<Utc>>,
     changed_by: Vec<Option<Uuid>>,
-    reason: Vec<String>,
 }
 
 impl Columns {
-    fn push(&mut self, recorded: &Recorded, status: String, reason: String) {
+    fn push(&mut self, recorded: &Recorded, status: String) {
         self.account_id.push(recorded.stream.id);
         self.version.push(recorded.version);
         self.status.push(status);
         self.from_at.push(recorded.occurred_at);
         self.changed_by.push(recorded.metadata.actor.staff());
-        self.reason.push(reason);
     }
 }
 
@@ -55,9 +54,9 @@ impl Projection for Statuses {
             status text not null,
             from_at timestamptz not null,
             changed_by uuid,
-            reason text not null,
             primary key (account_id, version)
         );
+        alter table stays drop column if exists reason;
     ";
 
     async fn apply(
@@ -74,12 +73,10 @@ impl Projection for Statuses {
             match recorded.decode::<Account>()? {
                 Event::ProspectRegistered(registered) => {
                     if let Some(status) = registered.status {
-                        columns.push(recorded, status, String::new());
+                        columns.push(recorded, status);
                     }
                 }
-                Event::StatusChanged(changed) => {
-                    columns.push(recorded, changed.to, changed.reason);
-                }
+                Event::StatusChanged(changed) => columns.push(recorded, changed.to),
                 Event::DetailsChanged(_)
                 | Event::CardSealedAnew(_)
                 | Event::Erased(_)
@@ -102,16 +99,15 @@ impl Projection for Statuses {
             return Ok(());
         }
         sqlx::query(
-            "insert into stays (account_id, version, status, from_at, changed_by, reason)
+            "insert into stays (account_id, version, status, from_at, changed_by)
              select * from unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[],
-                                  $5::uuid[], $6::text[])",
+                                  $5::uuid[])",
         )
         .bind(columns.account_id)
         .bind(columns.version)
         .bind(columns.status)
         .bind(columns.from_at)
         .bind(columns.changed_by)
-        .bind(columns.reason)
         .execute(tx)
         .await?;
         Ok(())
@@ -121,7 +117,7 @@ impl Projection for Statuses {
 /// All stays of an account, oldest first.
 pub(crate) async fn history(pool: &PgPool, id: AccountId) -> Result<Vec<Stay>, sqlx::Error> {
     sqlx::query_as(
-        "select status, from_at, lead(from_at) over (order by version) as to_at, changed_by, reason
+        "select version, status, from_at, lead(from_at) over (order by version) as to_at, changed_by
          from statuses.stays where account_id = $1 order by version",
     )
     .bind(id.0)

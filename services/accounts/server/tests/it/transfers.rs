@@ -1,6 +1,6 @@
 use accounts_domain::{
     group::{self, SalesGroup},
-    transfer::{Command, Part, Started, Transfer},
+    transfer::{self, Command, Part, Started, Transfer},
 };
 use api::{
     accounts::{
@@ -9,7 +9,7 @@ use api::{
     },
     rights::Role,
 };
-use es::Actor;
+use es::{Actor, Personal};
 use es_postgres::{CommandContext, Log};
 use tonic::Code;
 use vocabulary::{AccountId, StaffId, TransferId};
@@ -193,10 +193,11 @@ impl Office {
             to_owner_id: StaffId::of_external(to),
             account_ids: vec![*account_id],
         });
+        let parts: Vec<_> = parts.collect();
         let plan = Started {
             from_owner_id: None,
-            reason: "увольнение".to_owned(),
-            parts: parts.collect(),
+            reason: Personal::new(transfer::subject(id, &parts), "увольнение".to_owned()),
+            parts,
             kept: Vec::new(),
         };
         let context = CommandContext {

@@ -32,7 +32,16 @@ fn call() -> Created {
 }
 
 fn comment(text: &str) -> Personal<String> {
-    Personal::new(Subject::new("account", ACCOUNT.0), text.to_owned())
+    Personal::new(subject(), text.to_owned())
+}
+
+fn subject() -> Subject {
+    Subject::new("account", ACCOUNT.0)
+}
+
+/// Under the key of the comment.
+fn reason(text: &str) -> Personal<String> {
+    comment("").beside(text.to_owned())
 }
 
 fn create(task: Created) -> Command {
@@ -55,7 +64,7 @@ fn completed() -> Event {
 
 fn cancelled() -> Event {
     Event::Cancelled(Cancelled {
-        reason: "клиент отказался".to_owned(),
+        reason: reason("клиент отказался"),
     })
 }
 
@@ -99,14 +108,32 @@ fn invalid(faults: &[(&str, &str)]) -> Rejection {
 
 #[test]
 fn a_promise_whose_words_are_erased_is_still_a_promise() {
-    let subject = Subject::new("account", ACCOUNT.0);
+    let erased = Personal::Erased { subject: subject() };
     let task = Created {
-        comment: Personal::Erased { subject },
+        comment: erased.clone(),
         ..call()
     };
-    given::<Task>([])
-        .when(create(task.clone()))
-        .then([Event::Created(task)]);
+    let created = Event::Created(task.clone());
+    given::<Task>([]).when(create(task)).then([created.clone()]);
+    // It goes on, and nobody is told why.
+    given::<Task>([created.clone()])
+        .when(reassign(SMIRNOVA, "отпуск"))
+        .then([Event::Reassigned(Reassigned {
+            from_assignee_id: PETROV,
+            to_assignee_id: SMIRNOVA,
+            reason: erased.clone(),
+            transfer_id: None,
+        })]);
+    given::<Task>([created.clone()])
+        .when(reschedule("2026-03-16T10:00:00+03:00", "просил позже"))
+        .then([Event::Rescheduled(Rescheduled {
+            from_due_at: call().due_at,
+            due_at: at("2026-03-16T10:00:00+03:00"),
+            reason: erased.clone(),
+        })]);
+    given::<Task>([created])
+        .when(cancel("клиент отказался"))
+        .then([Event::Cancelled(Cancelled { reason: erased })]);
 }
 
 #[test]
@@ -191,7 +218,7 @@ fn rescheduling_keeps_the_first_deadline_and_counts() {
         Event::Rescheduled(Rescheduled {
             from_due_at: at(from),
             due_at: at(to),
-            reason: "просил позже".to_owned(),
+            reason: reason("просил позже"),
         })
     };
     let (first, second, third) = (
@@ -225,7 +252,7 @@ fn reassigning_needs_a_reason_and_somebody_active() {
         .then([Event::Reassigned(Reassigned {
             from_assignee_id: PETROV,
             to_assignee_id: SMIRNOVA,
-            reason: "отпуск".to_owned(),
+            reason: reason("отпуск"),
             transfer_id: None,
         })]);
     given::<Task>([created()])
@@ -256,7 +283,7 @@ fn a_hand_over_moves_only_what_is_open_and_of_the_former_owner() {
         .then([Event::Reassigned(Reassigned {
             from_assignee_id: PETROV,
             to_assignee_id: SMIRNOVA,
-            reason: "account handed over".to_owned(),
+            reason: reason("account handed over"),
             transfer_id: Some(TransferId(Uuid::from_u128(40))),
         })]);
     for history in [

@@ -67,7 +67,7 @@ impl Projection for TasksView {
             state text not null,
             moves int not null,
             moved_after_deadline boolean not null,
-            close_reason text,
+            close_reason text,        -- null once the subject of the task is erased, too
             closed_at timestamptz,
             primary key (task_id, version)
         );
@@ -164,7 +164,7 @@ impl Revision {
             Event::Completed(completed) => next.close(Standing::Completed, completed.completed_at),
             Event::Cancelled(cancelled) => {
                 next.close(Standing::Cancelled, recorded.occurred_at);
-                next.close_reason = Some(cancelled.reason.clone());
+                next.close_reason = cancelled.reason.get().cloned();
             }
         }
         next
@@ -188,6 +188,13 @@ async fn erase_in_tx(tx: &mut PgConnection, subjects: Vec<String>) -> Result<(),
     if subjects.is_empty() {
         return Ok(());
     }
+    sqlx::query(
+        "update states set close_reason = null
+         where close_reason is not null and task_id in (select id from tasks where about && $1)",
+    )
+    .bind(&subjects)
+    .execute(&mut *tx)
+    .await?;
     sqlx::query("update tasks set comment = null, purpose = null, erased = true where about && $1")
         .bind(subjects)
         .execute(tx)

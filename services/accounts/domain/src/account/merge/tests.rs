@@ -25,12 +25,13 @@ fn merged_into(survivor_id: AccountId) -> Event {
     Event::Merged(Merged {
         merged_id: id(),
         survivor_id,
-        reason: "одна компания".to_owned(),
+        reason: why("одна компания"),
     })
 }
 
 fn unmerge(owner_left: bool) -> Command {
     Command::Unmerge {
+        id: id(),
         reason: "две компании".to_owned(),
         owner_left,
     }
@@ -39,7 +40,7 @@ fn unmerge(owner_left: bool) -> Command {
 fn unmerged_from(survivor_id: AccountId) -> Event {
     Event::Unmerged(Unmerged {
         survivor_id,
-        reason: "две компании".to_owned(),
+        reason: why("две компании"),
     })
 }
 
@@ -110,6 +111,7 @@ fn what_is_new_is_the_survivors_and_what_was_is_corrected_where_it_stands() {
             .then_rejected(Rejection::Merged { into });
     }
     let cancel = Command::CancelOrder {
+        id: id(),
         order_id: order("З-0001").id,
         reason: "передумали".to_owned(),
     };
@@ -132,7 +134,7 @@ fn told_apart_they_are_as_they_were() {
 
     let left = Event::ReturnedToPool(ReturnedToPool {
         from_owner_id: StaffId::of_external("s-12"),
-        reason: "две компании".to_owned(),
+        reason: why("две компании"),
     });
     given::<Account>(merged())
         .when(unmerge(true))

@@ -188,7 +188,7 @@ fn it_is_ended_before_its_time() {
 #[test]
 fn who_has_left_is_not_absent() {
     let left = Event::Dismissed(Dismissed {
-        reason: "ушёл сам".to_owned(),
+        reason: reason("ушёл сам"),
     });
     let history = [hired(), marked_absent(), left];
     given::<StaffMember>(history.clone())
@@ -198,6 +198,7 @@ fn who_has_left_is_not_absent() {
         .when(mark(leave()))
         .then_rejected(Rejection::Dismissed);
     let dismiss = Command::Dismiss {
+        id: petrov().id,
         reason: "ушёл сам".to_owned(),
         duties: Duties::default(),
     };

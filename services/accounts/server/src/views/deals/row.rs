@@ -97,7 +97,7 @@ impl DealRow {
                 ..row
             },
             Event::Won(won) => row.closed(Standing::Won, won.closed_at, None),
-            Event::Lost(lost) => row.closed(Standing::Lost, lost.closed_at, Some(&lost.reason)),
+            Event::Lost(lost) => row.closed(Standing::Lost, lost.closed_at, lost.reason.get()),
             Event::OwnershipTransferred(transferred) => Self {
                 owner_id: transferred.to_owner_id.map(|id| id.0),
                 ..row

@@ -1,5 +1,6 @@
-use es::{Actor, Metadata, Personal, StreamId, Subject};
+use es::{Actor, Encoded, Metadata, Personal, StreamId, Subject};
 use es_postgres::projection::prepare;
+use kit::erasure::{self, Erasure};
 use planning_domain::task::{Cancelled, Completed, Reassigned, Rescheduled};
 use sqlx::{PgPool, Row as _};
 use testkit::{Database, Postgres};
@@ -19,6 +20,10 @@ fn deadline(text: &str) -> Deadline {
 
 fn at(text: &str) -> DateTime<Utc> {
     deadline(text).instant()
+}
+
+fn said(staff_id: StaffId, text: &str) -> Personal<String> {
+    Personal::new(Subject::new("staff", staff_id.0), text.to_owned())
 }
 
 /// What happened, in the order of the log.
@@ -46,7 +51,7 @@ impl History {
             assigned_by: None,
             kind: TaskKind::Call,
             due_at: deadline(due),
-            comment: Personal::new(Subject::new("staff", assignee_id.0), format!("T{number}")),
+            comment: said(assignee_id, &format!("T{number}")),
             purpose: None,
             origin_interaction_id: None,
             created_at,
@@ -66,7 +71,7 @@ impl History {
         let rescheduled = Rescheduled {
             from_due_at: deadline(from),
             due_at: deadline(to),
-            reason: "клиент просил позже".to_owned(),
+            reason: said(PETROV, "клиент просил позже"),
         };
         self.record(number, at(when), &Event::Rescheduled(rescheduled));
     }
@@ -75,20 +80,50 @@ impl History {
         let reassigned = Reassigned {
             from_assignee_id: from,
             to_assignee_id: to,
-            reason: "account handed over".to_owned(),
+            reason: said(from, "account handed over"),
             transfer_id: None,
         };
         self.record(number, at(when), &Event::Reassigned(reassigned));
     }
 
     fn cancel(&mut self, number: u128, when: &str) {
-        let reason = "клиент закрылся".to_owned();
+        let reason = said(PETROV, "клиент закрылся");
         self.record(number, at(when), &Event::Cancelled(Cancelled { reason }));
+    }
+
+    /// As before reasons were personal.
+    fn cancel_in_plain_words(&mut self, number: u128, when: &str) {
+        self.cancel(number, when);
+        let cancelled = self.0.last_mut().unwrap();
+        cancelled.schema_version = 1;
+        cancelled.payload = r#"{"reason":"клиент закрылся"}"#.as_bytes().to_vec();
+    }
+
+    /// Of what is under the key of this member of staff.
+    fn erase(&mut self, staff_id: StaffId, when: &str) {
+        let done = erasure::Event::CarriedOut(CarriedOut {
+            account_id: ACCOUNT,
+            subjects: vec![Subject::new("staff", staff_id.0)],
+            keys: 1,
+            texts: 0,
+        });
+        let encoded = es::encode::<Erasure>(&done).unwrap();
+        self.append(Erasure::CATEGORY, 1, at(when), encoded);
     }
 
     fn record(&mut self, number: u128, occurred_at: DateTime<Utc>, event: &Event) {
         let encoded = es::encode::<Task>(event).unwrap();
-        let stream = StreamId::new("task", Uuid::from_u128(number));
+        self.append(Task::CATEGORY, number, occurred_at, encoded);
+    }
+
+    fn append(
+        &mut self,
+        category: &str,
+        number: u128,
+        occurred_at: DateTime<Utc>,
+        encoded: Encoded,
+    ) {
+        let stream = StreamId::new(category, Uuid::from_u128(number));
         let before = self.0.iter().filter(|event| event.stream == stream);
         self.0.push(Recorded {
             position: self.0.len() as i64 + 1,
@@ -314,6 +349,31 @@ async fn batches_make_no_difference() {
     assert_eq!(now[0].closed_at, Some(at("2026-03-05 12:30")));
     assert_eq!(now[0].assignee_id, SMIRNOVA.0);
     assert_eq!(now[0].overdue(at("2026-04-01 09:00")).num_seconds(), 0);
+}
+
+#[tokio::test]
+async fn why_a_task_was_cancelled_goes_with_its_words() {
+    let mut history = History::default();
+    for number in 1..=2 {
+        history.task(number, PETROV, "2026-03-02 11:00");
+    }
+    history.task(3, SMIRNOVA, "2026-03-02 11:00");
+    history.cancel(1, "2026-03-02 17:00");
+    history.cancel_in_plain_words(2, "2026-03-02 17:00");
+    history.cancel_in_plain_words(3, "2026-03-02 17:00");
+    let database = filled(&history).await;
+    let reasons = async || -> Vec<Option<String>> {
+        let rows = list(&database.pool, &Filter::default(), None, 100).await;
+        let rows = rows.unwrap().into_iter();
+        rows.map(|row| row.close_reason).collect()
+    };
+    let why = Some("клиент закрылся".to_owned());
+    assert_eq!(reasons().await, [why.clone(), why.clone(), why.clone()]);
+
+    let before = history.0.len();
+    history.erase(PETROV, "2026-03-03 09:00");
+    apply(&database.pool, &history.0[before..]).await;
+    assert_eq!(reasons().await, [None, None, why]);
 }
 
 #[tokio::test]
