@@ -296,6 +296,7 @@ async fn play(office: &Background) -> anyhow::Result<()> {
         request_id: request_id(),
         staff_id: office.staff["s-13"].clone(),
         group_id: b.id.clone(),
+        ..MoveToGroupRequest::default()
     };
     office.admin.staff().move_to_group(request).await?;
     let request = RequestErasureRequest {

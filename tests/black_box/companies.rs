@@ -387,6 +387,7 @@ async fn t019_profiles_of_staff() -> anyhow::Result<()> {
         request_id: request_id(),
         staff_id: id,
         group_id: a.clone(),
+        ..MoveToGroupRequest::default()
     };
     office.admin.staff().move_to_group(request).await?;
     ensure!(staff(&office, "s-31").await?.group_id == a);
@@ -472,6 +473,7 @@ async fn t028_the_whole_base_is_managed() -> anyhow::Result<()> {
             request_id: request_id(),
             group_id: group_id.clone(),
             staff_id: chief.clone(),
+            ..AppointGroupHeadRequest::default()
         };
         office.admin.staff().appoint_group_head(request).await?;
     }

@@ -304,6 +304,7 @@ async fn move_group(office: &Background, group: &str, parent: &str) -> Result<()
         request_id: request_id(),
         group_id: group.to_owned(),
         parent_id: parent.to_owned(),
+        ..MoveGroupRequest::default()
     };
     office.admin.staff().move_group(request).await.map(drop)
 }
@@ -370,6 +371,7 @@ async fn t023_t028_a_sales_head_above_groups_from_a_file() -> anyhow::Result<()>
         request_id: request_id(),
         group_id: sales.clone(),
         staff_id: head,
+        ..AppointGroupHeadRequest::default()
     };
     office.admin.staff().appoint_group_head(request).await?;
     office.caught_up().await?;

@@ -134,6 +134,7 @@ async fn nobody_lends_more_than_the_own_sight() -> anyhow::Result<()> {
             request_id: request_id(),
             group_id: group_id.clone(),
             parent_id: sales.clone(),
+            ..MoveGroupRequest::default()
         };
         office.admin.staff().move_group(place).await?;
     }
@@ -142,6 +143,7 @@ async fn nobody_lends_more_than_the_own_sight() -> anyhow::Result<()> {
             request_id: request_id(),
             group_id,
             staff_id: office.staff[head].clone(),
+            ..AppointGroupHeadRequest::default()
         };
         office.admin.staff().appoint_group_head(appoint).await?;
     }

@@ -133,6 +133,7 @@ async fn s07_three_levels_of_visibility_and_the_masked_hit() -> anyhow::Result<(
         request_id: request_id(),
         staff_id: office.staff["s-12"].clone(),
         group_id: group_b.id.clone(),
+        ..MoveToGroupRequest::default()
     };
     office.admin.staff().move_to_group(request).await?;
     for (staff, expected) in [("s-10", 4), ("s-20", 6)] {

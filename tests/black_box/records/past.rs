@@ -83,6 +83,7 @@ acc-1001,ООО «Вектор-Строй»,+7 900 000-05-55,s-21,2025-06-16\n";
         request_id: request_id(),
         staff_id: office.staff["s-11"].clone(),
         group_id: group("B")?,
+        ..MoveToGroupRequest::default()
     };
     office.admin.staff().move_to_group(request).await?;
     office.at("2026-03-10T09:00:00+03:00").await?;

@@ -213,6 +213,7 @@ async fn move_to_another_group(
         request_id: request_id(),
         staff_id: world.staff[who].id.clone(),
         group_id: world.groups[to].id.clone(),
+        ..MoveToGroupRequest::default()
     };
     let admin = office.client("admin")?;
     let began = Instant::now();
@@ -234,6 +235,7 @@ async fn move_group(
         request_id: request_id(),
         group_id: world.groups[group].id.clone(),
         parent_id: world.groups[below].id.clone(),
+        ..MoveGroupRequest::default()
     };
     let admin = office.client("admin")?;
     admin.staff().move_group(request).await?;

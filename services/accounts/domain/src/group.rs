@@ -1,9 +1,11 @@
 //! A group of the sales department: a name, a head, a group above.
 
-use es::{Aggregate, Kind, Reservation};
+use es::{Aggregate, Kind, Personal, Reservation};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vocabulary::{GroupId, StaffId};
+
+use crate::staff;
 
 /// Marker of the aggregate.
 pub enum SalesGroup {}
@@ -34,6 +36,8 @@ pub struct Formed {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct HeadAppointed {
     pub head_id: StaffId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Personal<String>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -46,6 +50,9 @@ pub struct Moved {
     /// Absent: at the top now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent_id: Option<GroupId>,
+    /// About the office, not about a person.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -65,6 +72,8 @@ pub enum Command {
     },
     AppointHead {
         head_id: StaffId,
+        /// May be empty.
+        reason: String,
     },
     Rename {
         name: String,
@@ -74,6 +83,8 @@ pub enum Command {
         parent_id: Option<GroupId>,
         /// The new parent and every group above it, as the shell has found them.
         above: Vec<GroupId>,
+        /// May be empty.
+        reason: String,
     },
 }
 
@@ -139,15 +150,23 @@ impl Aggregate for SalesGroup {
             {
                 Err(Rejection::Unknown)
             }
-            Command::AppointHead { head_id } if state.head_id == Some(head_id) => Ok(Vec::new()),
-            Command::AppointHead { head_id } => {
-                Ok(vec![Event::HeadAppointed(HeadAppointed { head_id })])
+            Command::AppointHead { head_id, .. } if state.head_id == Some(head_id) => {
+                Ok(Vec::new())
+            }
+            Command::AppointHead { head_id, reason } => {
+                let reason = staff::about(head_id, reason);
+                Ok(vec![Event::HeadAppointed(HeadAppointed {
+                    head_id,
+                    reason,
+                })])
             }
             Command::Rename { name } if state.name == name => Ok(Vec::new()),
             Command::Rename { name } => Ok(vec![Event::Renamed(Renamed { name })]),
             Command::Move { parent_id, .. } if state.parent_id == parent_id => Ok(Vec::new()),
             Command::Move { id, above, .. } if above.contains(&id) => Err(Rejection::Circle),
-            Command::Move { parent_id, .. } => Ok(vec![Event::Moved(Moved { parent_id })]),
+            Command::Move {
+                parent_id, reason, ..
+            } => Ok(vec![Event::Moved(Moved { parent_id, reason })]),
         }
     }
 
@@ -214,12 +233,14 @@ mod tests {
     fn appoint(external_id: &str) -> Command {
         Command::AppointHead {
             head_id: StaffId::of_external(external_id),
+            reason: String::new(),
         }
     }
 
     fn appointed(external_id: &str) -> Event {
         Event::HeadAppointed(HeadAppointed {
             head_id: StaffId::of_external(external_id),
+            reason: None,
         })
     }
 
@@ -302,12 +323,14 @@ mod tests {
             id: id_of("Группа А"),
             parent_id: above.first().copied(),
             above,
+            reason: "новый отдел".to_owned(),
         }
     }
 
     fn moved(parent: Option<&str>) -> Event {
         Event::Moved(Moved {
             parent_id: parent.map(id_of),
+            reason: "новый отдел".to_owned(),
         })
     }
 

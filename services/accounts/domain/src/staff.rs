@@ -84,6 +84,8 @@ pub struct MovedToGroup {
     /// Absent: in no group now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group_id: Option<GroupId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Personal<String>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -134,7 +136,10 @@ pub enum Command {
         duties: Duties,
     },
     MoveToGroup {
+        id: StaffId,
         group_id: Option<GroupId>,
+        /// May be empty.
+        reason: String,
     },
     SetPassword {
         id: StaffId,
@@ -308,6 +313,11 @@ pub fn subject(id: StaffId) -> Subject {
     Subject::new("staff", id.0)
 }
 
+/// What is said of a person, where something is.
+pub(crate) fn about(id: StaffId, text: String) -> Option<Personal<String>> {
+    (!text.is_empty()).then(|| Personal::new(subject(id), text))
+}
+
 /// Operators enter and analysts read; the others own accounts and have tasks to do.
 pub fn can_own(role: Role) -> bool {
     match role {
@@ -364,9 +374,19 @@ impl Aggregate for StaffMember {
                     Err(Rejection::HasDuties(duties))
                 }
             }
-            (State::Working(now), Command::MoveToGroup { group_id }) => Ok(unless(
+            (
+                State::Working(now),
+                Command::MoveToGroup {
+                    id,
+                    group_id,
+                    reason,
+                },
+            ) => Ok(unless(
                 now.group_id == group_id,
-                Event::MovedToGroup(MovedToGroup { group_id }),
+                Event::MovedToGroup(MovedToGroup {
+                    group_id,
+                    reason: about(id, reason),
+                }),
             )),
             (State::Working(now), Command::SetPassword { id, credentials }) => {
                 let set = personal(id, credentials);

@@ -83,6 +83,7 @@ pub(crate) async fn make_head(
     service: &Service,
     ctx: &Ctx,
     id: StaffId,
+    reason: &str,
 ) -> Result<Option<i64>, AppError> {
     let role = match service.log.load::<StaffMember>(id.0).await?.state {
         domain::State::Working(working) => working.role,
@@ -91,10 +92,14 @@ pub(crate) async fn make_head(
     if matches!(role, Role::Head | Role::Administrator) {
         return Ok(None);
     }
+    let reason = match reason {
+        "" => "appointed head of a group",
+        given => given,
+    };
     let command = domain::Command::ChangeRole {
         id,
         role: Role::Head,
-        reason: "appointed head of a group".to_owned(),
+        reason: reason.to_owned(),
         duties: Duties::default(),
     };
     let context = ctx.command().derive("role of a head");
@@ -218,8 +223,13 @@ impl StaffService for Staff {
         let id = v.id("staff_id", &req.staff_id);
         let group_id = v.optional_id("group_id", &req.group_id);
         groups::check(&self.service, &mut v, "group_id", group_id).await?;
+        let reason = v.optional("reason", &req.reason, MAX_TEXT);
         let id = v.checked(id)?;
-        let command = domain::Command::MoveToGroup { group_id };
+        let command = domain::Command::MoveToGroup {
+            id,
+            group_id,
+            reason,
+        };
         let recorded = self.execute(&ctx, id, command).await?;
         Ok(Response::new(MoveToGroupResponse {
             recorded: Some(recorded),
@@ -358,15 +368,19 @@ impl StaffService for Staff {
                 v.add("staff_id", "must be somebody who works here");
             }
         }
+        let reason = v.optional("reason", &req.reason, MAX_TEXT);
         let (group_id, head_id) = v.checked(group_id.zip(head_id))?;
-        let command = group::Command::AppointHead { head_id };
+        let command = group::Command::AppointHead {
+            head_id,
+            reason: reason.clone(),
+        };
         let context = ctx.command();
         let outcome = self
             .service
             .log
             .execute::<SalesGroup>(&context, group_id.0, command);
         let mut outcome = outcome.await.map_err(AppError::from)?;
-        if let Some(position) = make_head(&self.service, &ctx, head_id).await? {
+        if let Some(position) = make_head(&self.service, &ctx, head_id, &reason).await? {
             outcome.position = outcome.position.max(position);
         }
         Ok(Response::new(AppointGroupHeadResponse {

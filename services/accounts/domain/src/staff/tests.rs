@@ -48,10 +48,18 @@ fn a_person_is_hired_once() {
         .then_rejected(Rejection::Exists);
 }
 
+fn to_group(group_id: Option<GroupId>, reason: &str) -> Command {
+    Command::MoveToGroup {
+        id: petrov().id,
+        group_id,
+        reason: reason.to_owned(),
+    }
+}
+
 #[test]
 fn nobody_changes_who_was_never_hired() {
     given::<StaffMember>([])
-        .when(Command::MoveToGroup { group_id: None })
+        .when(to_group(None, ""))
         .then_rejected(Rejection::Unknown);
     given::<StaffMember>([])
         .when(dismiss(Duties::default()))
@@ -111,13 +119,20 @@ fn the_same_role_and_group_are_nothing_new() {
             reason: why("повышение"),
         })]);
     given::<StaffMember>([hired(petrov())])
-        .when(Command::MoveToGroup {
-            group_id: petrov().group_id,
-        })
+        .when(to_group(petrov().group_id, "ближе к дому"))
         .then_nothing();
     given::<StaffMember>([hired(petrov())])
-        .when(Command::MoveToGroup { group_id: None })
-        .then([Event::MovedToGroup(MovedToGroup { group_id: None })]);
+        .when(to_group(None, ""))
+        .then([Event::MovedToGroup(MovedToGroup {
+            group_id: None,
+            reason: None,
+        })]);
+    given::<StaffMember>([hired(petrov())])
+        .when(to_group(None, "повышение"))
+        .then([Event::MovedToGroup(MovedToGroup {
+            group_id: None,
+            reason: Some(why("повышение")),
+        })]);
 }
 
 #[test]
@@ -160,7 +175,7 @@ fn who_left_stays_as_he_was() {
         .when(dismiss(Duties::default()))
         .then_nothing();
     given::<StaffMember>([hired(petrov()), dismissed()])
-        .when(Command::MoveToGroup { group_id: None })
+        .when(to_group(None, ""))
         .then_rejected(Rejection::Dismissed);
 }
 

@@ -136,7 +136,8 @@ proptest! {
             let (id, parent_id) = (ids[group], parent.map(|parent| ids[parent]));
             let above = upwards(&groups, parent_id);
             let history = &groups[&id];
-            let command = group::Command::Move { id, parent_id, above };
+            let reason = String::new();
+            let command = group::Command::Move { id, parent_id, above, reason };
             let events = SalesGroup::decide(&SalesGroup::fold(history), command);
             if let Some(history) = groups.get_mut(&id) {
                 history.extend(events.unwrap_or_default());
@@ -284,7 +285,13 @@ fn staff_command() -> impl Strategy<Value = staff::Command> {
                 hired_on,
             })
         }),
-        option::of(group_id()).prop_map(|group_id| staff::Command::MoveToGroup { group_id }),
+        (option::of(group_id()), text()).prop_map(|(group_id, reason)| {
+            staff::Command::MoveToGroup {
+                id: StaffId::of_external("s-11"),
+                group_id,
+                reason,
+            }
+        }),
         (text(), text()).prop_map(|(login, password_hash)| staff::Command::SetPassword {
             id: StaffId::of_external("s-11"),
             credentials: Credentials {
@@ -347,14 +354,16 @@ fn group_command() -> impl Strategy<Value = group::Command> {
     prop_oneof![
         (text(), option::of(group_id()))
             .prop_map(|(name, parent_id)| group::Command::Form { name, parent_id }),
-        staff_id().prop_map(|head_id| group::Command::AppointHead { head_id }),
+        (staff_id(), text())
+            .prop_map(|(head_id, reason)| group::Command::AppointHead { head_id, reason }),
         text().prop_map(|name| group::Command::Rename { name }),
-        (group_id(), vec(group_id(), 0..3)).prop_map(|(id, above)| {
+        (group_id(), vec(group_id(), 0..3), text()).prop_map(|(id, above, reason)| {
             let parent_id = above.first().copied();
             group::Command::Move {
                 id,
                 parent_id,
                 above,
+                reason,
             }
         }),
     ]

@@ -211,13 +211,16 @@ async fn record(
         }
     }
     for (group, head) in heads {
-        let command = group::Command::AppointHead { head_id: head };
+        let command = group::Command::AppointHead {
+            head_id: head,
+            reason: String::new(),
+        };
         let context = ctx.command();
         let appointed = service
             .log
             .execute::<SalesGroup>(&context, group.0, command);
         appointed.await?;
-        make_head(service, ctx, head).await?;
+        make_head(service, ctx, head, "").await?;
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use kit::{AppError, Ctx, Service, Snapshot, Violations};
 use sqlx::{Postgres, Transaction};
 use vocabulary::GroupId;
 
-use crate::wire::MAX_NAME;
+use crate::wire::{MAX_NAME, MAX_TEXT};
 
 pub(super) async fn form(
     service: &Service,
@@ -56,9 +56,10 @@ pub(super) async fn move_below(
     let id = v.id("group_id", &req.group_id);
     let parent_id = v.optional_id("parent_id", &req.parent_id);
     check(service, &mut v, "parent_id", parent_id).await?;
+    let reason = v.optional("reason", &req.reason, MAX_TEXT);
     let id = v.checked(id)?;
     let alone = alone(service).await?;
-    let moved = moved(service, ctx, id, parent_id).await;
+    let moved = moved(service, ctx, id, parent_id, reason).await;
     // Before the answer, whatever it is: the next move may follow at once.
     alone.rollback().await?;
     Ok(MoveGroupResponse {
@@ -71,12 +72,14 @@ async fn moved(
     ctx: &Ctx,
     id: GroupId,
     parent_id: Option<GroupId>,
+    reason: String,
 ) -> Result<Outcome<SalesGroup>, AppError> {
     let above = upwards(service, parent_id).await?;
     let command = Command::Move {
         id,
         parent_id,
         above,
+        reason,
     };
     execute(service, ctx, id, command).await
 }
