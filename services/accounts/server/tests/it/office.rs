@@ -13,7 +13,7 @@ use api::{
     },
     common::Position,
 };
-use kit::{Config, Identity, Node, config::Storage};
+use kit::{Config, Identity, Mounted, Node, Service, config::Storage};
 use tempfile::TempDir;
 use testkit::{Database, Nats, Postgres};
 use tonic::{
@@ -59,6 +59,11 @@ impl Office {
     async fn configured(change: impl FnOnce(&mut Config)) -> Self {
         let postgres = Postgres::shared().await.unwrap();
         let database = postgres.fresh_database(&accounts::MIGRATOR).await.unwrap();
+        // Who has something to do is not dismissed: planning is asked, and has nothing here.
+        let tasks = postgres
+            .fresh_database(&es_postgres::MIGRATOR)
+            .await
+            .unwrap();
         let nats = Nats::start().await.unwrap();
         let keys = TempDir::new().unwrap();
         kit::create_keys(keys.path()).unwrap();
@@ -69,6 +74,10 @@ impl Office {
             .database
             .urls
             .insert("accounts", database.url.clone().into());
+        config
+            .database
+            .urls
+            .insert("planning", tasks.url.clone().into());
         config.nats.url = nats.url().into();
         config.keys.folder = keys.path().to_owned();
         config.documents.storage = Storage::Folder(keys.path().join("documents"));
@@ -77,11 +86,15 @@ impl Office {
         config.bootstrap.administrator_password = Some(ADMIN_PASSWORD.into());
         change(&mut config);
         let node = Node::start(config).await.unwrap();
-        let mounted = accounts::start(&node).await.unwrap();
+        let planning = Service::open(&node, "planning", &es_postgres::MIGRATOR);
+        let mounted = vec![
+            accounts::start(&node).await.unwrap(),
+            Mounted::new(&planning.await.unwrap()),
+        ];
 
         let server = node.clone();
         node.tasks.spawn("server", async move {
-            kit::serve(&server, vec![mounted], pending()).await.unwrap();
+            kit::serve(&server, mounted, pending()).await.unwrap();
         });
         Self {
             channel: connect(&format!("http://{}", node.address())).await,
