@@ -67,8 +67,7 @@ impl Log {
     }
 
     /// What a request brought the first time, if it was executed before: for what is refused before
-    /// the log is asked, so that a lost answer is given again whatever stands against it by now. `None`
-    /// also for an id that another request has: then what stands against it is the answer.
+    /// the log is asked, so that a lost answer is given again whatever stands against it by now.
     pub async fn answered<A: Aggregate>(
         &self,
         context: &CommandContext,
@@ -79,10 +78,8 @@ impl Log {
         }
         let history = self.history::<A>(&[], &requests).await?;
         match history.seen(context.request_id) {
-            Some(seen) if same_request::<A>(context, seen).is_ok() => {
-                self.repeated(context, seen).await.map(Some)
-            }
-            Some(_) | None => Ok(None),
+            Some(seen) => self.repeated(context, seen).await.map(Some),
+            None => Ok(None),
         }
     }
 

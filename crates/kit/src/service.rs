@@ -6,7 +6,7 @@ use api::common;
 use chrono_tz::Tz;
 use es::{Aggregate, Recorded};
 use es_postgres::{
-    Log, LogError, Outcome,
+    ExecuteError, Log, LogError, Outcome,
     projection::{
         ApplyError, OwnLog, Progress, Projection, Reached, Reaction, mended, prepare,
         run_projection, run_reaction,
@@ -308,6 +308,20 @@ impl Service {
         common::Recorded {
             position: Some(self.position(outcome.position)),
             version: outcome.version,
+        }
+    }
+
+    /// What a request brought the first time, where its own effect hides from the caller what it was
+    /// about; otherwise the refusal. Of an id that another request has nothing is told.
+    pub async fn answered_or<A: Aggregate>(
+        &self,
+        ctx: &Ctx,
+        refused: AppError,
+    ) -> Result<Outcome<A>, AppError> {
+        match self.log.answered(&ctx.command()).await {
+            Ok(Some(first)) => Ok(first),
+            Ok(None) | Err(ExecuteError::RequestIdReused) => Err(refused),
+            Err(error) => Err(error.into()),
         }
     }
 

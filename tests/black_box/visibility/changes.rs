@@ -21,7 +21,7 @@ use tests::{
     client::{Client, SERVICES},
     eventually,
     office::Office,
-    population::{Role, Standing, World},
+    population::{Role, Standing, Task, World},
 };
 use tonic::{Code, Status, Streaming};
 
@@ -109,12 +109,17 @@ async fn transfer(
     );
 
     world.accounts[account].owner = Some(to);
-    let follows = |standing, assignee| standing == Standing::Open && assignee == from;
-    let mut followed = 0;
-    for task in &mut world.tasks {
-        if task.account == Some(account) && follows(task.standing, task.assignee) {
+    // What the former owner had to do there, and whoever does not see it any more.
+    let follows = |task: &Task| {
+        task.account == Some(account)
+            && task.standing == Standing::Open
+            && (task.assignee == from || !world.sees_task(task.assignee, task))
+    };
+    let follow: Vec<bool> = world.tasks.iter().map(follows).collect();
+    let followed = follow.iter().filter(|follows| **follows).count();
+    for (task, follows) in world.tasks.iter_mut().zip(follow) {
+        if follows {
             task.assignee = to;
-            followed += 1;
         }
     }
     // The tasks come behind, by a rule of planning; and their reminders, by one of notifications.

@@ -160,10 +160,8 @@ impl Duplicates {
         caught_up(&self.service).await?;
         if let Err(unseen) = self.visible(ctx, merged).await {
             // Apart again, it may be in the pool, or somebody's whom the caller does not see.
-            return match self.service.log.answered(&ctx.command()).await? {
-                Some(first) => Ok(self.unmerged(&first)),
-                None => Err(unseen),
-            };
+            let first = self.service.answered_or(ctx, unseen).await?;
+            return Ok(self.unmerged(&first));
         }
         let record = self.service.log.load::<Account>(merged.0).await?.state;
         let directory = self.service.directory.snapshot();

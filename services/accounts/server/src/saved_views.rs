@@ -119,12 +119,10 @@ impl SavedViews {
         command: Command,
     ) -> Result<Outcome<SavedView>, AppError> {
         let log = &self.service.log;
-        let may = self.may_manage(ctx, id).await;
-        let context = ctx.command();
-        match may {
-            Ok(()) => Ok(log.execute(&context, id.0, command).await?),
+        match self.may_manage(ctx, id).await {
+            Ok(()) => Ok(log.execute(&ctx.command(), id.0, command).await?),
             // Whoever has deleted it does not find it again.
-            Err(refused) => log.answered(&context).await?.ok_or(refused),
+            Err(refused) => self.service.answered_or(ctx, refused).await,
         }
     }
 

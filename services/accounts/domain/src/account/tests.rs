@@ -524,9 +524,17 @@ fn a_company_that_was_a_person_is_forgotten_once() {
             changes: Changes::default(),
         })
         .then_rejected(Rejection::Erased);
+    // It goes to another owner as all do, without a word about it.
+    let Event::OwnershipTransferred(with_words) = transferred("s-11", "s-12") else {
+        unreachable!("it is one");
+    };
+    let subject = with_words.reason.subject().clone();
     given::<Account>(after())
         .when(transfer_to("s-12", None))
-        .then([transferred("s-11", "s-12")]);
+        .then([Event::OwnershipTransferred(OwnershipTransferred {
+            reason: Personal::Erased { subject },
+            ..with_words
+        })]);
 }
 
 #[test]

@@ -234,7 +234,7 @@ pub(super) async fn return_to_pool(
     let outcome = match check_visible(service, ctx, id).await {
         Ok(id) => execute(service, ctx, id, Command::ReturnToPool { id, reason }).await?,
         // Who has returned it may not see it in the pool.
-        Err(unseen) => service.log.answered(&ctx.command()).await?.ok_or(unseen)?,
+        Err(unseen) => service.answered_or(ctx, unseen).await?,
     };
     Ok(ReturnToPoolResponse {
         recorded: Some(service.recorded(&outcome)),

@@ -89,7 +89,7 @@ impl Office {
         let planning = Service::open(&node, "planning", &es_postgres::MIGRATOR);
         let mounted = vec![
             accounts::start(&node).await.unwrap(),
-            Mounted::new(&planning.await.unwrap()),
+            Mounted::new(planning.await.unwrap()),
         ];
 
         let server = node.clone();
