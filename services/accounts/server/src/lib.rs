@@ -32,6 +32,7 @@ mod import;
 mod imports;
 mod orders;
 mod owners;
+mod passwords;
 mod policy;
 mod prospects;
 mod saved_view_keys;
