@@ -22,7 +22,7 @@ fn allowed(name: &str) -> Option<&'static [&'static str]> {
             "notifications-domain",
             "planning-domain",
         ],
-        "testkit" => &["es-postgres", "kit"],
+        "testkit" => &["api", "es", "es-postgres", "kit", "vocabulary"],
         "tests" => &["api"],
         "accounts" | "contacts" | "planning" | "notifications" | "analytics" => SERVER,
         name if name.ends_with("-domain") => &["es", "vocabulary"],

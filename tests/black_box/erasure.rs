@@ -28,6 +28,7 @@ use tests::{
     client::SERVICES,
     eventually,
     mixed_load::{views_caught_up, views_equal_a_replay},
+    psql::Psql,
 };
 use tonic::Code;
 
@@ -588,7 +589,7 @@ fn backup(what: &str, url: &str, folder: &Path) -> anyhow::Result<()> {
 #[tokio::test]
 async fn backups_hold_events_and_keys_apart() -> anyhow::Result<()> {
     let known = Known::new().await?;
-    let url = everywhere::owner_url(&known.office.office.data())?;
+    let url = Psql::new(&known.office.office)?.owner_url()?;
     let folder = tempfile::tempdir()?;
     for what in ["events", "keys"] {
         backup(what, &url, folder.path())?;

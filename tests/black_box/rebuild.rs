@@ -2,7 +2,7 @@
 
 mod everything;
 
-use std::{path::Path, process::Command, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use api::contacts::GetTimelineRequest;
@@ -11,6 +11,7 @@ use tests::{
     mixed_load::{promise, promises, set_up, settled, views, views_equal_a_replay},
     office::Office,
     population::NOW,
+    psql::Psql,
 };
 
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -90,7 +91,7 @@ async fn an_event_that_cannot_be_applied_holds_up_nobody_else() -> anyhow::Resul
     promises(&client, &accounts, 2).await?;
     // What an old writer might have left: an event that nobody can read, and one behind it.
     for version in [1, 2] {
-        poison(&office.data(), version)?;
+        poison(&office, version)?;
     }
     let made = promise(&client, &accounts[0]).await?;
     settled(&office, &made).await?;
@@ -157,7 +158,7 @@ async fn an_event_that_cannot_be_applied_holds_up_nobody_else() -> anyhow::Resul
 }
 
 /// Appends behind the service's back, as the owner of the database.
-fn poison(data: &Path, version: i64) -> anyhow::Result<()> {
+fn poison(office: &Office, version: i64) -> anyhow::Result<()> {
     let sql = format!(
         "select log.append(h.position, h.hash, now(), array[gen_random_uuid()],
              array['interaction-00000000-0000-4000-8000-000000000001'], array[{version}::bigint],
@@ -166,31 +167,5 @@ fn poison(data: &Path, version: i64) -> anyhow::Result<()> {
              array[convert_to('{{\"account_id\":7}}', 'UTF8')], array[decode(repeat('ab', 32), 'hex')],
              null, null, null, null, null, null, null) from log.head h"
     );
-    psql(data, "kontakty_contacts", &sql).map(drop)
-}
-
-/// Runs a statement as the owner of the office's cluster.
-pub(crate) fn psql(data: &Path, database: &str, sql: &str) -> anyhow::Result<String> {
-    let (address, password) = postgres(data)?;
-    let (host, port) = address.rsplit_once(':').context("an address")?;
-    let output = Command::new("psql")
-        .args(["-h", host, "-p", port, "-U", "kontakty", "-d", database])
-        .args(["-v", "ON_ERROR_STOP=1", "-qAtc", sql])
-        .env("PGPASSWORD", password)
-        .output()?;
-    ensure!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
-}
-
-/// Where the office's cluster is, and the owner's password.
-pub(crate) fn postgres(data: &Path) -> anyhow::Result<(String, String)> {
-    let running: serde_json::Value =
-        serde_json::from_str(&std::fs::read_to_string(data.join("lock"))?)?;
-    let password = std::fs::read_to_string(data.join("keys/postgres-owner"))?;
-    let address = running["postgres"].as_str().context("an address")?;
-    Ok((address.to_owned(), password.trim().to_owned()))
+    Psql::new(office)?.owner("contacts", &sql).map(drop)
 }

@@ -3,16 +3,14 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
-    io::{BufRead, BufReader},
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    path::PathBuf,
+    process::{Child, Command},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, ensure};
 use api::{
-    accounts::ListAccountsRequest, log::ReadEventsRequest, notifications::ListRemindersRequest,
+    log::ReadEventsRequest, notifications::ListRemindersRequest,
     views::views_service_client::ViewsServiceClient,
 };
 use nix::{
@@ -20,109 +18,13 @@ use nix::{
     unistd::Pid,
 };
 use tests::{
-    client::{Client, SERVICES},
+    client::Client,
     eventually,
-    mixed_load::{Promise, promise},
-    office::{binary, kontakty},
+    mixed_load::{Promise, promise, set_up},
+    office::{Office, binary, spawn},
 };
 
 const PATIENCE: Duration = Duration::from_mins(1);
-
-/// PostgreSQL and NATS, and what a replica needs to know of them.
-struct Engines {
-    child: Child,
-    folder: tempfile::TempDir,
-    settings: Vec<(String, String)>,
-}
-
-impl Engines {
-    fn start() -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new()
-            .prefix("kontakty-replicas-")
-            .tempdir()?;
-        std::fs::set_permissions(
-            folder.path(),
-            std::os::unix::fs::PermissionsExt::from_mode(0o755),
-        )?;
-        let mut child = Command::new(binary())
-            .args(["engines", "--data"])
-            .arg(folder.path().join("engines"))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let line = ready(&mut child)?;
-        let field = |name: &str| {
-            let mut parts = line.split(' ');
-            let found = parts.find_map(|part| part.strip_prefix(name)?.strip_prefix('='));
-            found.map(str::to_owned).context("a ready line")
-        };
-        let (owner, nats) = (field("postgres")?, field("nats")?);
-        let host = owner.rsplit_once('@').context("an address")?.1.to_owned();
-        let mut settings = vec![
-            ("KONTAKTY__NATS__URL".to_owned(), nats),
-            (
-                "KONTAKTY__SERVER__LISTEN".to_owned(),
-                "127.0.0.1:0".to_owned(),
-            ),
-            (
-                "KONTAKTY__TELEMETRY__LOG_FORMAT".to_owned(),
-                "json".to_owned(),
-            ),
-            (
-                "KONTAKTY__KEYS__FOLDER".to_owned(),
-                keys(folder.path()).display().to_string(),
-            ),
-            (
-                "KONTAKTY__DOCUMENTS__STORAGE".to_owned(),
-                folder.path().join("documents").display().to_string(),
-            ),
-        ];
-        for service in SERVICES {
-            settings.push((
-                format!("KONTAKTY__DATABASE__{}", service.to_uppercase()),
-                format!("postgres://replica_{service}:secret@{host}/replica_{service}"),
-            ));
-        }
-        let engines = Self {
-            child,
-            folder,
-            settings,
-        };
-        let migrated = Command::new(binary())
-            .args(["migrate", "--owner-url", &format!("{owner}/postgres")])
-            .envs(engines.settings.iter().cloned())
-            .output()?;
-        ensure!(
-            migrated.status.success(),
-            "{}",
-            String::from_utf8_lossy(&migrated.stderr)
-        );
-        Ok(engines)
-    }
-
-    fn client(&self, grpc: &str) -> anyhow::Result<Client> {
-        self.client_as(grpc, "admin")
-    }
-
-    fn client_as(&self, grpc: &str, staff: &str) -> anyhow::Result<Client> {
-        let folder = self.folder.path().display().to_string();
-        let output = kontakty(&["token", "--staff", staff, "--data", &folder])?;
-        ensure!(output.status.success(), "{output:?}");
-        let token = String::from_utf8(output.stdout)?;
-        Client::new(grpc, Some(token.trim()))
-    }
-}
-
-fn keys(folder: &Path) -> PathBuf {
-    folder.join("keys")
-}
-
-impl Drop for Engines {
-    fn drop(&mut self) {
-        let _ = kill(Pid::from_raw(self.child.id() as i32), Signal::SIGINT);
-        let _ = self.child.wait();
-    }
-}
 
 /// All services in one process of several.
 struct Replica {
@@ -132,19 +34,24 @@ struct Replica {
 }
 
 impl Replica {
-    fn start(engines: &Engines, name: &str) -> anyhow::Result<Self> {
-        let log = engines.folder.path().join(format!("{name}.log"));
-        let mut child = Command::new(binary())
+    fn start(
+        office: &Office,
+        environment: &[(String, String)],
+        name: &str,
+    ) -> anyhow::Result<Self> {
+        let log = office.data().join(format!("{name}.log"));
+        let mut replica = Command::new(binary());
+        replica
             .args(["serve", "all"])
-            .envs(engines.settings.iter().cloned())
-            .stdout(Stdio::piped())
-            .stderr(File::create(&log)?)
-            .spawn()?;
-        let line = ready(&mut child)?;
-        let mut parts = line.split(' ');
-        let grpc = parts.find_map(|part| part.strip_prefix("grpc="));
-        let grpc = grpc.context("an address")?.to_owned();
+            .envs(environment.iter().cloned())
+            .env("KONTAKTY__SERVER__LISTEN", "127.0.0.1:0");
+        let (child, ready) = spawn(replica, &log)?;
+        let grpc = ready.field("grpc");
         Ok(Self { child, log, grpc })
+    }
+
+    fn client(&self, office: &Office) -> anyhow::Result<Client> {
+        Client::new(&self.grpc, Some(&office.token("s-11")?))
     }
 
     fn signal(&self, signal: Signal) -> anyhow::Result<()> {
@@ -179,36 +86,17 @@ impl Drop for Replica {
     }
 }
 
-fn ready(child: &mut Child) -> anyhow::Result<String> {
-    let mut out = BufReader::new(child.stdout.take().context("no output")?);
-    let mut line = String::new();
-    loop {
-        line.clear();
-        ensure!(
-            out.read_line(&mut line)? > 0,
-            "it ended before it was ready"
-        );
-        if let Some(ready) = line.trim().strip_prefix("ready ") {
-            let ready = ready.to_owned();
-            std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
-            return Ok(ready);
-        }
-    }
-}
-
 #[tokio::test]
 async fn two_replicas_behave_as_one_whatever_happens_to_either() -> anyhow::Result<()> {
-    let engines = Engines::start()?;
-    let mut one = Replica::start(&engines, "one")?;
-    let other = Replica::start(&engines, "other")?;
-    let account = account(&engines, &one).await?;
+    let (mut office, environment) = Office::start_engines()?;
+    let mut one = Replica::start(&office, &environment, "one")?;
+    let other = Replica::start(&office, &environment, "other")?;
+    office.grpc.clone_from(&one.grpc);
+    let account = set_up(&office, 1).await?.pop().context("an account")?;
     let mut made: Vec<Promise> = Vec::new();
 
     // Each takes commands; the other one shows them.
-    let both = [
-        engines.client_as(&one.grpc, "s-11")?,
-        engines.client_as(&other.grpc, "s-11")?,
-    ];
+    let both = [one.client(&office)?, other.client(&office)?];
     made.extend(load(&both, &account, Duration::from_secs(5)).await?);
     let first = one.terms()?;
     ensure!(first.len() == 5 && other.terms()?.is_empty(), "{first:?}");
@@ -232,8 +120,9 @@ async fn two_replicas_behave_as_one_whatever_happens_to_either() -> anyhow::Resu
     one.child.wait()?;
     let gone = one.terms()?;
     made.extend(load(&both[1..], &account, Duration::from_secs(3)).await?);
-    one = Replica::start(&engines, "one again")?;
-    let back = engines.client_as(&one.grpc, "s-11")?;
+    one = Replica::start(&office, &environment, "one again")?;
+    office.grpc.clone_from(&one.grpc);
+    let back = one.client(&office)?;
     made.extend(load(&[back, both[1].clone()], &account, Duration::from_secs(3)).await?);
 
     // Whoever led later had a higher number.
@@ -249,39 +138,7 @@ async fn two_replicas_behave_as_one_whatever_happens_to_either() -> anyhow::Resu
         "{} contacts, each acknowledged, by two replicas",
         made.len()
     );
-    check(&engines, &one, &made).await
-}
-
-/// A manager and an account; the first administrator is in the log already.
-async fn account(engines: &Engines, replica: &Replica) -> anyhow::Result<String> {
-    let import = |kind: &str, csv: &str| -> anyhow::Result<()> {
-        let file = engines.folder.path().join("rows.csv");
-        std::fs::write(&file, csv)?;
-        let output = Command::new(binary())
-            .args(["import", kind])
-            .arg(&file)
-            .args(["--server", &format!("http://{}", replica.grpc), "--data"])
-            .arg(engines.folder.path())
-            .output()?;
-        ensure!(output.status.success(), "{output:?}");
-        Ok(())
-    };
-    import(
-        "staff",
-        "external_id,name,role,group,head\ns-10,Зайцев Сергей,head,A,s-10\ns-11,Петров Алексей,manager,A,s-10\n",
-    )?;
-    import(
-        "accounts",
-        "external_id,name,phone,owner\na-1,Первая,+79000000101,s-11\n",
-    )?;
-    let client = engines.client_as(&replica.grpc, "s-11")?;
-    let accounts = client
-        .accounts()
-        .list_accounts(ListAccountsRequest::default())
-        .await?
-        .into_inner()
-        .accounts;
-    Ok(accounts.first().context("the account")?.id.clone())
+    check(&office, &made).await
 }
 
 /// Two writers for each replica.
@@ -303,8 +160,8 @@ async fn load(clients: &[Client], account: &str, time: Duration) -> anyhow::Resu
         .concat())
 }
 
-async fn check(engines: &Engines, replica: &Replica, made: &[Promise]) -> anyhow::Result<()> {
-    let admin = engines.client(&replica.grpc)?;
+async fn check(office: &Office, made: &[Promise]) -> anyhow::Result<()> {
+    let admin = office.client("admin")?;
     // Each once, dense.
     let contacts = events(&admin, "contacts").await?;
     for (index, event) in contacts.iter().enumerate() {
@@ -348,8 +205,8 @@ async fn check(engines: &Engines, replica: &Replica, made: &[Promise]) -> anyhow
         .await;
         ensure!(found == made.len(), "{found} {kind} of {}", made.len());
     }
-    let manager = engines.client_as(&replica.grpc, "s-11")?;
-    let reminders = manager
+    let reminders = office
+        .client("s-11")?
         .reminders()
         .list_reminders(ListRemindersRequest::default())
         .await?
@@ -367,12 +224,7 @@ async fn check(engines: &Engines, replica: &Replica, made: &[Promise]) -> anyhow
             continue;
         }
         let name = format!("{}/{}", view.service, view.name);
-        let output = Command::new(binary())
-            .args(["rebuild", &name, "--check"])
-            .args(["--server", &format!("http://{}", replica.grpc), "--data"])
-            .arg(engines.folder.path())
-            .output()?;
-        ensure!(output.status.success(), "{output:?}");
+        office.command("admin", &["rebuild", &name, "--check"])?;
     }
     Ok(())
 }

@@ -3,7 +3,12 @@
 
 mod backup;
 
-use std::{collections::BTreeMap, path::Path, process::Command, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    process::{Command, Output},
+    time::Duration,
+};
 
 use anyhow::{Context, ensure};
 use api::{
@@ -14,9 +19,8 @@ use tests::{
     eventually,
     mixed_load::{promises, set_up, settled, views, views_equal_a_replay},
     office::{Office, kontakty},
+    psql::Psql,
 };
-
-use crate::rebuild::{postgres, psql};
 
 const PATIENCE: Duration = Duration::from_mins(2);
 const DATABASE: &str = "kontakty_contacts";
@@ -29,7 +33,7 @@ async fn readers_of_a_restored_log_neither_skip_nor_repeat() -> anyhow::Result<(
     let before = promises(&client, &accounts, 12).await?;
     let folder = tempfile::tempdir()?;
     let backup = folder.path().join("contacts.backup");
-    dump(&office.data(), &backup)?;
+    dump(&office, &backup)?;
     let lost = promises(&client, &accounts, 12).await?;
     for promise in &lost {
         settled(&office, promise).await?;
@@ -38,7 +42,7 @@ async fn readers_of_a_restored_log_neither_skip_nor_repeat() -> anyhow::Result<(
     let read = |view: &serde_json::Value| view["position"] != 0 || view["source"] == "analytics";
     ensure!(views(&office)?.iter().all(read), "{:?}", views(&office)?);
 
-    restore(&office.data(), &backup)?;
+    restore(&office, &backup)?;
     // The control: as long as nobody has said so, readers wait and say what they miss.
     let missed = || async {
         office
@@ -64,7 +68,8 @@ async fn readers_of_a_restored_log_neither_skip_nor_repeat() -> anyhow::Result<(
         !refused.status.success() && said.contains("give --owner-url"),
         "{said}"
     );
-    let lives = psql(&office.data(), DATABASE, "select count(*) from log.epochs")?;
+    let psql = Psql::new(&office)?;
+    let lives = psql.owner("contacts", "select count(*) from log.epochs")?;
     ensure!(lives == "1", "{lives} lives");
     let migrated = kontakty(&[
         "migrate",
@@ -116,69 +121,44 @@ async fn readers_of_a_restored_log_neither_skip_nor_repeat() -> anyhow::Result<(
         "{said}"
     );
     views_equal_a_replay(&office).await?;
-    let epochs = psql(
-        &office.data(),
-        "kontakty_analytics",
+    let epochs = psql.owner(
+        "analytics",
         "select count(distinct epoch) from views.cursors where source = 'contacts'",
     )?;
     ensure!(epochs == "1", "cursors of {epochs} lives");
     Ok(())
 }
 
-fn dump(data: &Path, backup: &Path) -> anyhow::Result<()> {
-    run(
-        "pg_dump",
-        data,
-        &[
-            "--create",
-            "-Fc",
-            "-d",
-            DATABASE,
-            "-f",
-            &backup.to_string_lossy(),
-        ],
-    )
+fn dump(office: &Office, backup: &Path) -> anyhow::Result<()> {
+    let mut dump = Psql::new(office)?.program("pg_dump")?;
+    dump.args(["--create", "-Fc", "-d", DATABASE, "-f"])
+        .arg(backup);
+    done(&mut dump).map(drop)
 }
 
 /// With the office running: only this one database goes and comes back.
-fn restore(data: &Path, backup: &Path) -> anyhow::Result<()> {
-    psql(
-        data,
-        "postgres",
-        &format!("alter database {DATABASE} allow_connections false"),
-    )?;
-    psql(
-        data,
-        "postgres",
-        &format!("drop database {DATABASE} with (force)"),
-    )?;
-    run(
-        "pg_restore",
-        data,
-        &[
-            "--create",
-            "--exit-on-error",
-            "-d",
-            "postgres",
-            &backup.to_string_lossy(),
-        ],
-    )
+fn restore(office: &Office, backup: &Path) -> anyhow::Result<()> {
+    let psql = Psql::new(office)?;
+    for sql in [
+        format!("alter database {DATABASE} allow_connections false"),
+        format!("drop database {DATABASE} with (force)"),
+    ] {
+        psql.owner_of("postgres", &sql)?;
+    }
+    let mut restore = psql.program("pg_restore")?;
+    restore
+        .args(["--create", "--exit-on-error", "-d", "postgres"])
+        .arg(backup);
+    done(&mut restore).map(drop)
 }
 
-fn run(program: &str, data: &Path, args: &[&str]) -> anyhow::Result<()> {
-    let (address, password) = postgres(data)?;
-    let (host, port) = address.rsplit_once(':').context("an address")?;
-    let output = Command::new(program)
-        .args(["-h", host, "-p", port, "-U", "kontakty"])
-        .args(args)
-        .env("PGPASSWORD", password)
-        .output()?;
-    ensure!(
-        output.status.success(),
-        "{program}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(())
+/// Runs it to its end, which must be a good one.
+fn done(command: &mut Command) -> anyhow::Result<Output> {
+    let output = command.output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let program = command.get_program().to_string_lossy();
+    ensure!(output.status.success(), "{program}: {said}");
+    Ok(output)
 }
 
 /// How many tasks each contact has become.

@@ -1,7 +1,7 @@
 //! Events for integrators who do not follow the bus: signed, sent until they are taken.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, VecDeque},
     io::{BufRead, BufReader, ErrorKind, Read, Write},
     net::{TcpListener, TcpStream},
     sync::{Arc, Mutex, PoisonError},
@@ -25,17 +25,11 @@ use tempfile::NamedTempFile;
 use tests::{
     background::{Background, code, fields, import, instant, request_id},
     eventually,
-    office::Office,
 };
 use tonic::Code;
 
 const PATIENCE: Duration = Duration::from_secs(30);
-const STAFF: &str = "external_id,name,role,group,head,hired_on
-s-01,Громов Виктор Семёнович,administrator,,,2023-01-09
-s-02,Орлова Ирина Павловна,administrator,,,2023-01-09
-s-10,Зайцев Сергей Николаевич,head,A,s-10,2023-01-09
-s-12,Смирнова Ольга Викторовна,manager,A,s-10,2023-01-09
-";
+const NOW: &str = "2026-05-12T09:00:00+03:00";
 const ACCOUNTS: &str = "external_id,name,phone,owner
 acc-1001,ООО «Вектор»,+7 900 000-01-15,s-12
 ";
@@ -148,35 +142,9 @@ fn settings() -> anyhow::Result<NamedTempFile> {
     Ok(file)
 }
 
-fn arguments<'a>(settings: &'a str, now: &'a str) -> [&'a str; 6] {
-    [
-        "--clock",
-        "controlled",
-        "--clock-start",
-        now,
-        "--config",
-        settings,
-    ]
-}
-
-/// A small company with these settings.
-fn start(settings: &NamedTempFile, now: &str) -> anyhow::Result<Background> {
-    let settings = settings.path().to_string_lossy();
-    let office = Office::start(&arguments(&settings, now))?;
-    import(&office, "admin", "staff", STAFF)?;
-    let admin = office.client("s-01")?;
-    Ok(Background {
-        office,
-        admin,
-        staff: HashMap::new(),
-    })
-}
-
-/// `kill -9` of the whole office, which then goes on at this time.
-fn crash(office: &mut Background, settings: &NamedTempFile, now: &str) -> anyhow::Result<()> {
-    let settings = settings.path().to_string_lossy();
-    office.office.kill()?;
-    office.office.start_again(&arguments(&settings, now))
+fn arguments(settings: &NamedTempFile) -> anyhow::Result<[&str; 2]> {
+    let file = settings.path().to_str().context("a name")?;
+    Ok(["--config", file])
 }
 
 fn registration(url: String, events: &[&str]) -> RegisterWebhookRequest {
@@ -248,7 +216,7 @@ async fn only(office: &Background, good: impl Fn(&Webhook) -> bool) -> anyhow::R
 #[tokio::test]
 async fn x20_an_integrator_is_told_of_what_happens() -> anyhow::Result<()> {
     let settings = settings()?;
-    let office = start(&settings, "2026-05-12T09:00:00+03:00")?;
+    let office = Background::start_with(NOW, &arguments(&settings)?).await?;
     import(&office.office, "s-02", "accounts", ACCOUNTS)?;
     order(&office, "З-1", "2026-05-12T08:00:00+03:00").await?;
     office.at("2026-05-12T09:01:00+03:00").await?;
@@ -341,7 +309,7 @@ async fn x20_an_integrator_is_told_of_what_happens() -> anyhow::Result<()> {
 #[tokio::test]
 async fn x20_what_is_not_taken_comes_again() -> anyhow::Result<()> {
     let settings = settings()?;
-    let mut office = start(&settings, "2026-05-12T09:00:00+03:00")?;
+    let mut office = Background::start_with(NOW, &arguments(&settings)?).await?;
     import(&office.office, "s-02", "accounts", ACCOUNTS)?;
     let receiver = Receiver::start()?;
     let request = registration(receiver.address.clone(), &["account.order_registered"]);
@@ -359,7 +327,7 @@ async fn x20_what_is_not_taken_comes_again() -> anyhow::Result<()> {
     only(&office, |one| one.next_try_at == again).await?;
 
     order(&office, "З-2", "2026-05-12T08:30:00+03:00").await?;
-    crash(&mut office, &settings, "2026-05-12T09:00:20+03:00")?;
+    office.crash_with("2026-05-12T09:00:20+03:00", &arguments(&settings)?)?;
     let waiting = only(&office, |one| one.pending == 2).await?;
     ensure!(waiting.next_try_at == again, "{waiting:?}");
     receiver.told(2).await?;
@@ -407,7 +375,7 @@ async fn x20_what_is_not_taken_comes_again() -> anyhow::Result<()> {
 /// X-20: what cannot be a webhook is refused, each fault by its field.
 #[tokio::test]
 async fn x20_what_cannot_be_a_webhook_is_refused() -> anyhow::Result<()> {
-    let office = Background::start("2026-05-12T09:00:00+03:00").await?;
+    let office = Background::start(NOW).await?;
     let wrong = registration(
         "http://example.com/hook".to_owned(),
         &["account.*", "Account"],
@@ -433,7 +401,7 @@ async fn x20_what_cannot_be_a_webhook_is_refused() -> anyhow::Result<()> {
 /// written, nor by a name that stands for one.
 #[tokio::test]
 async fn x20_nothing_inside_is_spoken_to() -> anyhow::Result<()> {
-    let office = Background::start("2026-05-12T09:00:00+03:00").await?;
+    let office = Background::start(NOW).await?;
     import(&office.office, "s-02", "accounts", ACCOUNTS)?;
     // Whoever connects is seen here, also without a word of TLS.
     let inside = TcpListener::bind("127.0.0.1:0")?;
@@ -485,7 +453,7 @@ async fn x20_nothing_inside_is_spoken_to() -> anyhow::Result<()> {
 #[tokio::test]
 async fn x20_what_was_allowed_once_is_looked_at_again() -> anyhow::Result<()> {
     let settings = settings()?;
-    let mut office = start(&settings, "2026-05-12T09:00:00+03:00")?;
+    let mut office = Background::start_with(NOW, &arguments(&settings)?).await?;
     import(&office.office, "s-02", "accounts", ACCOUNTS)?;
     let receiver = Receiver::start()?;
     let request = registration(receiver.address.clone(), &["account.order_registered"]);

@@ -10,12 +10,12 @@ use anyhow::{Context, ensure};
 
 use crate::{
     client::{Addresses, SERVICES},
-    office::{binary, free_ports, interrupt, spawn},
+    office::{Environment, binary, free_ports, interrupt, spawn},
 };
 
 pub(crate) struct Apart {
     services: BTreeMap<&'static str, Service>,
-    environment: Vec<(String, String)>,
+    environment: Environment,
 }
 
 struct Service {
@@ -25,16 +25,25 @@ struct Service {
 }
 
 impl Apart {
-    /// Migrates and starts all five. `postgres`: how the owner of the databases connects.
+    /// Starts all five on engines whose environment this is.
     pub(crate) fn start(
         data: &Path,
-        postgres: &str,
-        nats: &str,
+        mut environment: Environment,
         clock: Option<&str>,
     ) -> anyhow::Result<Self> {
         let ports: BTreeMap<_, _> = SERVICES.into_iter().zip(free_ports::<5>()?).collect();
-        let environment = environment(data, postgres, nats, clock, &ports)?;
-        migrate(&environment, postgres, &[])?;
+        environment.extend(ports.iter().map(|(service, port)| {
+            (
+                format!("KONTAKTY__PEERS__{}", service.to_uppercase()),
+                format!("http://127.0.0.1:{port}"),
+            )
+        }));
+        if let Some(start) = clock {
+            environment.extend([
+                ("KONTAKTY__CLOCK__MODE".to_owned(), "controlled".to_owned()),
+                ("KONTAKTY__CLOCK__START".to_owned(), start.to_owned()),
+            ]);
+        }
         let mut apart = Self {
             services: BTreeMap::new(),
             environment,
@@ -98,19 +107,12 @@ impl Drop for Apart {
     }
 }
 
-/// `kontakty migrate` with these further arguments on a data folder whose engines run.
-pub(crate) fn migrate_folder(
-    data: &Path,
+/// `kontakty migrate` with these further arguments. `postgres`: how the owner of the databases connects.
+pub(crate) fn migrate(
+    environment: &[(String, String)],
     postgres: &str,
-    nats: &str,
     args: &[&str],
 ) -> anyhow::Result<()> {
-    let ports = SERVICES.into_iter().zip(free_ports::<5>()?).collect();
-    let environment = environment(data, postgres, nats, None, &ports)?;
-    migrate(&environment, postgres, args)
-}
-
-fn migrate(environment: &[(String, String)], postgres: &str, args: &[&str]) -> anyhow::Result<()> {
     let migrated = Command::new(binary())
         .arg("migrate")
         .args(args)
@@ -140,14 +142,8 @@ fn serve(
     Ok(Service { process, port, log })
 }
 
-/// What is the same for all of them, as in `docker-compose.yml`.
-fn environment(
-    data: &Path,
-    postgres: &str,
-    nats: &str,
-    clock: Option<&str>,
-    ports: &BTreeMap<&str, u16>,
-) -> anyhow::Result<Vec<(String, String)>> {
+/// What every process on the engines of a data folder is told, as in `docker-compose.yml`.
+pub(crate) fn environment(data: &Path, postgres: &str, nats: &str) -> anyhow::Result<Environment> {
     let (_, host) = postgres.rsplit_once('@').context("no PostgreSQL")?;
     let mut environment = vec![
         ("KONTAKTY__NATS__URL".to_owned(), nats.to_owned()),
@@ -164,24 +160,11 @@ fn environment(
             "json".to_owned(),
         ),
     ];
-    for (service, port) in ports {
-        let section = service.to_uppercase();
-        environment.extend([
-            (
-                format!("KONTAKTY__DATABASE__{section}"),
-                format!("postgres://kontakty_{service}:secret@{host}/kontakty_{service}"),
-            ),
-            (
-                format!("KONTAKTY__PEERS__{section}"),
-                format!("http://127.0.0.1:{port}"),
-            ),
-        ]);
-    }
-    if let Some(start) = clock {
-        environment.extend([
-            ("KONTAKTY__CLOCK__MODE".to_owned(), "controlled".to_owned()),
-            ("KONTAKTY__CLOCK__START".to_owned(), start.to_owned()),
-        ]);
-    }
+    environment.extend(SERVICES.map(|service| {
+        (
+            format!("KONTAKTY__DATABASE__{}", service.to_uppercase()),
+            format!("postgres://kontakty_{service}:secret@{host}/kontakty_{service}"),
+        )
+    }));
     Ok(environment)
 }

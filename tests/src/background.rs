@@ -50,7 +50,12 @@ pub struct Background {
 
 impl Background {
     pub async fn start(now: &str) -> anyhow::Result<Self> {
-        Self::furnish(Office::start(&clock(now))?).await
+        Self::start_with(now, &[]).await
+    }
+
+    /// With these further arguments of `kontakty up`.
+    pub async fn start_with(now: &str, args: &[&str]) -> anyhow::Result<Self> {
+        Self::furnish(Office::start(&arguments(now, args))?).await
     }
 
     /// The same in five processes.
@@ -60,15 +65,20 @@ impl Background {
 
     /// `kill -9` of the whole office, which then goes on at this time.
     pub fn crash(&mut self, now: &str) -> anyhow::Result<()> {
+        self.crash_with(now, &[])
+    }
+
+    /// As [`Self::crash`], then with these further arguments.
+    pub fn crash_with(&mut self, now: &str, args: &[&str]) -> anyhow::Result<()> {
         self.office.kill()?;
-        self.office.start_again(&clock(now))
+        self.office.start_again(&arguments(now, args))
     }
 
     /// As [`Self::crash`], to fall by itself at a point of the code.
     pub fn crash_and_die_at(&mut self, now: &str, kill_point: &str) -> anyhow::Result<()> {
         self.office.kill()?;
         self.office
-            .start_again_to_die(&clock(now), Some(kill_point))
+            .start_again_to_die(&arguments(now, &[]), Some(kill_point))
     }
 
     async fn furnish(office: Office) -> anyhow::Result<Self> {
@@ -242,8 +252,8 @@ pub async fn ask(
     }
 }
 
-fn clock(now: &str) -> [&str; 4] {
-    ["--clock", "controlled", "--clock-start", now]
+fn arguments<'a>(now: &'a str, further: &[&'a str]) -> Vec<&'a str> {
+    [&["--clock", "controlled", "--clock-start", now], further].concat()
 }
 
 /// Imports CSV text; no row may be rejected.

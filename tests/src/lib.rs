@@ -13,6 +13,7 @@ pub mod office;
 pub mod oracle;
 pub mod population;
 pub mod psql;
+pub mod rows;
 pub mod views;
 
 use std::time::{Duration, Instant};

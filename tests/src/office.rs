@@ -17,7 +17,7 @@ use nix::{
 use tempfile::TempDir;
 
 use crate::{
-    apart::{Apart, migrate_folder},
+    apart::{Apart, environment, migrate},
     client::{Addresses, Client, SERVICES},
 };
 
@@ -65,10 +65,14 @@ pub fn migrate_idle(
     engines.arg("engines").arg("--data").arg(data);
     let (mut host, ready) = spawn(engines, &data.with_extension("log"))?;
     let (postgres, nats) = (ready.field("postgres"), ready.field("nats"));
-    let migrated = first(&postgres).and_then(|()| migrate_folder(data, &postgres, &nats, args));
+    let migrated = first(&postgres)
+        .and_then(|()| migrate(&environment(data, &postgres, &nats)?, &postgres, args));
     interrupt(&mut host)?;
     migrated
 }
+
+/// What a service is told by its environment.
+pub type Environment = Vec<(String, String)>;
 
 /// A running office, stopped when it is dropped.
 pub struct Office {
@@ -111,27 +115,31 @@ impl Office {
 
     /// A new office of five processes on five ports; `clock`: where a controlled one begins.
     pub fn start_apart(clock: Option<&str>) -> anyhow::Result<Self> {
+        let (mut office, environment) = Self::start_engines()?;
+        let apart = Apart::start(&office.data(), environment, clock)?;
+        office.grpc.clone_from(&apart.addresses()["accounts"]);
+        office.apart = Some(apart);
+        Ok(office)
+    }
+
+    /// Engines with migrated databases, and what the services are told that a test starts on them;
+    /// the test sets `grpc` to where these answer.
+    pub fn start_engines() -> anyhow::Result<(Self, Environment)> {
         let folder = Folder::own()?;
         let mut engines = Command::new(binary());
         engines.arg("engines").arg("--data").arg(folder.data());
-        let (mut host, ready) = spawn(engines, &folder.log())?;
-        let nats = ready.field("nats");
-        let apart = Apart::start(&folder.data(), &ready.field("postgres"), &nats, clock);
-        let apart = match apart {
-            Ok(apart) => apart,
-            Err(error) => {
-                let _ = kill(Pid::from_raw(host.id() as i32), Signal::SIGINT);
-                let _ = host.wait();
-                return Err(error);
-            }
-        };
-        Ok(Self {
+        let (host, ready) = spawn(engines, &folder.log())?;
+        let office = Self {
             host,
-            grpc: apart.addresses()["accounts"].clone(),
-            apart: Some(apart),
+            apart: None,
             folder,
-            nats,
-        })
+            grpc: String::new(),
+            nats: ready.field("nats"),
+        };
+        let postgres = ready.field("postgres");
+        let environment = environment(&office.data(), &postgres, &office.nats)?;
+        migrate(&environment, &postgres, &[])?;
+        Ok((office, environment))
     }
 
     fn up(folder: Folder, args: &[&str]) -> anyhow::Result<Self> {
@@ -397,10 +405,10 @@ fn up(
 }
 
 /// The line by which a process says that it can be used.
-pub(crate) struct Ready(String);
+pub struct Ready(String);
 
 impl Ready {
-    pub(crate) fn field(&self, name: &str) -> String {
+    pub fn field(&self, name: &str) -> String {
         self.0
             .split(' ')
             .find_map(|part| part.strip_prefix(name)?.strip_prefix('='))
@@ -410,7 +418,7 @@ impl Ready {
 }
 
 /// Starts a process and waits until it is ready.
-pub(crate) fn spawn(mut command: Command, log: &Path) -> anyhow::Result<(Child, Ready)> {
+pub fn spawn(mut command: Command, log: &Path) -> anyhow::Result<(Child, Ready)> {
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    path::{Path, PathBuf},
     process::{Command, Output},
 };
 
@@ -13,12 +14,17 @@ use crate::office::Office;
 pub struct Psql {
     host: String,
     port: String,
-    keys: std::path::PathBuf,
+    keys: PathBuf,
 }
 
 impl Psql {
     pub fn new(office: &Office) -> anyhow::Result<Self> {
-        let lock = fs::read_to_string(office.data().join("lock"))?;
+        Self::at(&office.data())
+    }
+
+    /// Of the office that runs on this data folder.
+    pub fn at(data: &Path) -> anyhow::Result<Self> {
+        let lock = fs::read_to_string(data.join("lock"))?;
         let running: serde_json::Value = serde_json::from_str(&lock)?;
         let (host, port) = running["postgres"]
             .as_str()
@@ -27,7 +33,7 @@ impl Psql {
         Ok(Self {
             host: host.to_owned(),
             port: port.to_owned(),
-            keys: office.data().join("keys"),
+            keys: data.join("keys"),
         })
     }
 
@@ -40,6 +46,13 @@ impl Psql {
         ))
     }
 
+    /// As the superuser connects; without a database.
+    pub fn owner_url(&self) -> anyhow::Result<String> {
+        let password = self.password("owner")?;
+        let (host, port) = (&self.host, &self.port);
+        Ok(format!("postgres://kontakty:{password}@{host}:{port}"))
+    }
+
     fn password(&self, of: &str) -> anyhow::Result<String> {
         let secret = fs::read_to_string(self.keys.join(format!("postgres-{of}")))?;
         Ok(secret.trim().to_owned())
@@ -47,13 +60,23 @@ impl Psql {
 
     /// As the superuser, in the database of a service; must succeed. Returns what it prints.
     pub fn owner(&self, service: &str, sql: &str) -> anyhow::Result<String> {
-        let output = self.run("kontakty", &self.password("owner")?, service, &[sql])?;
+        self.owner_of(&format!("kontakty_{service}"), sql)
+    }
+
+    /// As [`Self::owner`], in any database.
+    pub fn owner_of(&self, database: &str, sql: &str) -> anyhow::Result<String> {
+        let output = run(self.program("psql")?, database, &[sql])?;
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(
             output.status.success() && !said.contains("ERROR"),
             "{sql}: {said}"
         );
         Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+    }
+
+    /// A program of PostgreSQL as the superuser; which database is for its further arguments.
+    pub fn program(&self, program: &str) -> anyhow::Result<Command> {
+        Ok(self.connecting(program, "kontakty", &self.password("owner")?))
     }
 
     /// As the login of a service, in the database of this or another one: what it prints, or the
@@ -82,7 +105,8 @@ impl Psql {
             .flat_map(|sql| [*sql, &echo, &warn])
             .collect();
         let user = format!("kontakty_{login}");
-        let output = self.run(&user, &self.password(login)?, service, &commands)?;
+        let psql = self.connecting("psql", &user, &self.password(login)?);
+        let output = run(psql, &format!("kontakty_{service}"), &commands)?;
         let (out, err) = (
             String::from_utf8(output.stdout)?,
             String::from_utf8(output.stderr)?,
@@ -100,20 +124,19 @@ impl Psql {
             .collect())
     }
 
-    fn run(
-        &self,
-        user: &str,
-        password: &str,
-        service: &str,
-        commands: &[&str],
-    ) -> anyhow::Result<Output> {
-        Command::new("psql")
-            .args(["-X", "-q", "-t", "-A", "-v", "VERBOSITY=sqlstate"])
+    fn connecting(&self, program: &str, user: &str, password: &str) -> Command {
+        let mut command = Command::new(program);
+        command
             .args(["-h", &self.host, "-p", &self.port, "-U", user])
-            .args(["-d", &format!("kontakty_{service}")])
-            .args(commands.iter().flat_map(|command| ["-c", command]))
-            .env("PGPASSWORD", password)
-            .output()
-            .context("psql cannot be started")
+            .env("PGPASSWORD", password);
+        command
     }
+}
+
+fn run(mut psql: Command, database: &str, commands: &[&str]) -> anyhow::Result<Output> {
+    psql.args(["-X", "-q", "-t", "-A", "-v", "VERBOSITY=sqlstate"])
+        .args(["-d", database])
+        .args(commands.iter().flat_map(|command| ["-c", command]))
+        .output()
+        .context("psql cannot be started")
 }

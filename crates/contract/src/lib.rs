@@ -1,14 +1,12 @@
 //! What gateways are told of events, made of the event types themselves: a JSON Schema of each
 //! type and version, and one AsyncAPI document. The files are checked in; a test fails when they
-//! are not what the types say, or break what a release has promised. Beside it the table of which
-//! test drives which row of the features.
+//! are not what the types say, or break what a release has promised.
 //!
 //! `cargo run -p contract` writes them.
 
 mod asyncapi;
 mod catalogue;
 mod promises;
-mod rows;
 mod schema;
 
 use std::{
@@ -22,7 +20,6 @@ use serde_json::Value;
 
 pub use catalogue::{Event, events};
 pub use promises::broken_promises;
-pub use rows::{Rows, rows, unkept};
 
 /// Schemas of the last release by the name of their file: see [`released`].
 const BASELINE: &str = "baseline.events.json";
@@ -42,7 +39,6 @@ pub fn files(events: &[Event]) -> anyhow::Result<BTreeMap<String, String>> {
         "asyncapi.json".to_owned(),
         text(&asyncapi::document(events))?,
     );
-    files.insert("../tests/ROWS.md".to_owned(), rows::table(&rows()?)?);
     Ok(files)
 }
 

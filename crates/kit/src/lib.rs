@@ -15,7 +15,6 @@ mod gate;
 mod layer;
 mod messages;
 mod paging;
-pub mod passwords;
 mod rights;
 mod serve;
 mod sheet;

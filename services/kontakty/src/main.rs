@@ -6,6 +6,7 @@ mod client;
 mod commands;
 mod office;
 mod output;
+mod services;
 
 use std::{path::PathBuf, process::ExitCode};
 

@@ -115,9 +115,10 @@ fn harmless(cell: &str) -> String {
     }
 }
 
-/// How far long work has come; shows nothing when nobody looks.
+/// How far long work has come, by what is counted; shows nothing when nobody looks.
 pub(crate) fn progress(of: &str) -> anyhow::Result<ProgressBar> {
-    let template = format!("{{bar:40}} {{human_pos}}/{{human_len}} {of}  {{per_sec}}  {{eta}}");
+    let template =
+        format!("{{bar:40}} {{human_pos}}/{{human_len}} {of}  {{per_sec}}  {{eta}} left  {{msg}}");
     let style = ProgressStyle::with_template(&template).context("a template of ours")?;
     Ok(ProgressBar::no_length().with_style(style))
 }

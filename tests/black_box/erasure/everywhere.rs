@@ -1,11 +1,11 @@
 //! All that an office keeps, as text.
 
-use std::{fmt::Write as _, path::Path, process::Command};
+use std::{fmt::Write as _, path::Path};
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use async_nats::jetstream;
 use futures::TryStreamExt;
-use tests::client::SERVICES;
+use tests::{client::SERVICES, psql::Psql};
 
 /// Which of these are in a text, in whatever letters.
 pub(super) fn traces_of<'c>(text: &str, canaries: &[&'c str]) -> Vec<&'c str> {
@@ -14,22 +14,14 @@ pub(super) fn traces_of<'c>(text: &str, canaries: &[&'c str]) -> Vec<&'c str> {
     found.copied().collect()
 }
 
-/// How the owner of the databases connects to any of them.
-pub(super) fn owner_url(data: &Path) -> anyhow::Result<String> {
-    let running: serde_json::Value =
-        serde_json::from_str(&std::fs::read_to_string(data.join("lock"))?)?;
-    let address = running["postgres"].as_str().context("no PostgreSQL")?;
-    let password = std::fs::read_to_string(data.join("keys/postgres-owner"))?;
-    Ok(format!("postgres://kontakty:{}@{address}", password.trim()))
-}
-
 /// `pg_dump` of all databases.
 pub(super) fn dumps(data: &Path, args: &[&str]) -> anyhow::Result<String> {
-    let url = owner_url(data)?;
+    let psql = Psql::at(data)?;
     let mut text = String::new();
     for service in SERVICES {
-        let dump = Command::new("pg_dump")
-            .arg(format!("--dbname={url}/kontakty_{service}"))
+        let dump = psql
+            .program("pg_dump")?
+            .arg(format!("--dbname=kontakty_{service}"))
             .args(args)
             .output()?;
         let said = String::from_utf8_lossy(&dump.stderr);

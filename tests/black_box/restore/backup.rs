@@ -25,10 +25,10 @@ use tests::{
         promise, promises, set_up, settled, views, views_caught_up, views_equal_a_replay,
     },
     office::{Office, migrate_idle},
+    psql::Psql,
 };
 
-use super::{PATIENCE, all_tasks};
-use crate::rebuild::{postgres, psql};
+use super::{PATIENCE, all_tasks, done};
 
 #[tokio::test]
 async fn what_was_backed_up_comes_back_and_nothing_is_done_twice() -> anyhow::Result<()> {
@@ -49,8 +49,12 @@ async fn what_was_backed_up_comes_back_and_nothing_is_done_twice() -> anyhow::Re
 
     let followers = followers(&office)?;
     rested(&office, &followers).await?;
-    let before = (heads(&data)?, tasks(&office).await?, names(&office).await?);
-    let backup = Backup::take(&data)?;
+    let before = (
+        heads(&office)?,
+        tasks(&office).await?,
+        names(&office).await?,
+    );
+    let backup = Backup::take(&office)?;
 
     ensure!(office.stop()?.success(), "{}", office.log());
     let restore = |url: &str| {
@@ -69,10 +73,10 @@ async fn what_was_backed_up_comes_back_and_nothing_is_done_twice() -> anyhow::Re
         "{kept:?}"
     );
     ensure!(
-        heads(&data)? == before.0,
+        heads(&office)? == before.0,
         "{:?} has become {:?}",
         before.0,
-        heads(&data)?
+        heads(&office)?
     );
     ensure!(tasks(&office).await? == before.1, "tasks have changed");
     ensure!(names(&office).await? == before.2, "names have changed");
@@ -89,20 +93,19 @@ async fn what_was_backed_up_comes_back_and_nothing_is_done_twice() -> anyhow::Re
 async fn a_backup_of_events_holds_what_migrations_made_and_shows_no_password() -> anyhow::Result<()>
 {
     let office = Office::start(&[])?;
-    let data = office.data();
+    let psql = Psql::new(&office)?;
     // Of a version that was begun a moment ago, and of somebody's own.
-    psql(
-        &data,
-        "kontakty_contacts",
+    psql.owner(
+        "contacts",
         "create schema \"timeline~next\"; create table \"timeline~next\".names (name text);
          create table public.names (name text)",
     )?;
-    psql(
-        &data,
+    psql.owner_of(
         "postgres",
         "create role keeper superuser login password 'p@ss/w%rd'",
     )?;
-    let (address, _) = postgres(&data)?;
+    let owner = psql.owner_url()?;
+    let (_, address) = owner.rsplit_once('@').context("an address")?;
     let url = |password: &str| format!("postgres://keeper{password}@{address}/postgres");
     let right = url(":p%40ss%2Fw%25rd");
 
@@ -178,7 +181,7 @@ async fn who_was_erased_since_the_backup_is_named() -> anyhow::Result<()> {
     erase(&office, &gone.0, false).await?;
     let followers = followers(&office)?;
     rested(&office, &followers).await?;
-    let backup = Backup::take(&data)?;
+    let backup = Backup::take(&office)?;
     erase(&office, &alone.0, false).await?;
     erase(&office, &with_account.0, true).await?;
 
@@ -226,10 +229,9 @@ async fn who_was_erased_since_the_backup_is_named() -> anyhow::Result<()> {
 struct Backup(TempDir);
 
 impl Backup {
-    fn take(data: &Path) -> anyhow::Result<Self> {
+    fn take(office: &Office) -> anyhow::Result<Self> {
         let backup = Self(tempfile::tempdir()?);
-        let (address, password) = postgres(data)?;
-        let url = format!("postgres://kontakty:{password}@{address}");
+        let url = Psql::new(office)?.owner_url()?;
         for what in ["events", "keys"] {
             done(script("backup", &url).arg(what).arg(backup.part(what)))?;
         }
@@ -251,14 +253,6 @@ fn script(name: &str, url: &str) -> Command {
     let mut script = Command::new(scripts.join(name));
     script.env("KONTAKTY_OWNER_URL", url);
     script
-}
-
-fn done(command: &mut Command) -> anyhow::Result<Output> {
-    let output = command.output()?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    let program = command.get_program().to_string_lossy();
-    ensure!(output.status.success(), "{program}: {said}");
-    Ok(output)
 }
 
 /// A program to stand before one of the same name.
@@ -365,13 +359,9 @@ async fn hand_over(
         ..TransferAccountsRequest::default()
     };
     head.accounts().transfer_accounts(request).await?;
-    let over = async || {
-        psql(
-            &office.data(),
-            "kontakty_accounts",
-            "select count(*) from log.events where type = 'transfer.completed'",
-        )
-    };
+    let psql = Psql::new(office)?;
+    let completed = "select count(*) from log.events where type = 'transfer.completed'";
+    let over = async || psql.owner("accounts", completed);
     let expected = transfers.to_string();
     let is = |over: &anyhow::Result<String>| over.as_ref().is_ok_and(|over| *over == expected);
     let over = eventually(PATIENCE, over, is).await?;
@@ -398,7 +388,7 @@ async fn rested(office: &Office, expected: &BTreeSet<String>) -> anyhow::Result<
     let mut last = None;
     loop {
         views_caught_up(office).await?;
-        let now = heads(&office.data())?;
+        let now = heads(office)?;
         if last.as_ref() == Some(&now) {
             return Ok(());
         }
@@ -407,10 +397,10 @@ async fn rested(office: &Office, expected: &BTreeSet<String>) -> anyhow::Result<
 }
 
 /// Where each log ends.
-fn heads(data: &Path) -> anyhow::Result<BTreeMap<&'static str, String>> {
+fn heads(office: &Office) -> anyhow::Result<BTreeMap<&'static str, String>> {
+    let psql = Psql::new(office)?;
     let head = |service| {
-        let database = format!("kontakty_{service}");
-        let head = psql(data, &database, "select position from log.head")?;
+        let head = psql.owner(service, "select position from log.head")?;
         anyhow::Ok((service, head))
     };
     SERVICES.into_iter().map(head).collect()

@@ -1,56 +1,26 @@
 //! What readers of the log get is what was hashed.
 
 use api::log::{
-    Event, GetHeadRequest, ReadEventsRequest, SubscribeEventsRequest, VerifyLogRequest,
+    GetHeadRequest, ReadEventsRequest, SubscribeEventsRequest, VerifyLogRequest,
     log_service_client::LogServiceClient,
 };
+use es::StreamId;
 use es_postgres::MIGRATOR;
 use kit::{Service, StartError};
-use prost_types::Timestamp;
 use serde_json::json;
+use testkit::log::{append, event};
+use tests::chain::hash;
 use uuid::Uuid;
 
-use crate::office::{Office, record, record_raw};
-
-/// As the contract describes it, knowing nothing of the crate that makes the chain.
-fn hash(before: &[u8], event: &Event) -> Vec<u8> {
-    let id = |text: &str| match text {
-        "" => Vec::new(),
-        id => Uuid::parse_str(id).unwrap().as_bytes().to_vec(),
-    };
-    let number = |number: i64| number.to_be_bytes().to_vec();
-    let micros = |time: &Option<Timestamp>| {
-        let time = time.unwrap();
-        number(time.seconds * 1_000_000 + i64::from(time.nanos) / 1_000)
-    };
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(before);
-    for field in [
-        number(event.position),
-        id(&event.event_id),
-        event.stream.clone().into_bytes(),
-        number(event.version),
-        event.r#type.clone().into_bytes(),
-        number(event.schema_version.into()),
-        micros(&event.occurred_at),
-        micros(&event.recorded_at),
-        id(&event.request_id),
-        event.metadata.clone(),
-        event.payload.clone(),
-    ] {
-        hasher.update(&(field.len() as u64).to_be_bytes());
-        hasher.update(&field);
-    }
-    hasher.finalize().as_bytes().to_vec()
-}
+use crate::office::{Office, record};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_outside_recomputes_the_chain() {
     let office = Office::start().await;
-    let log = &office.accounts.log;
+    let accounts = &office.accounts;
     let id = Uuid::from_u128(5);
     record(
-        log,
+        accounts,
         ("account", id, 0),
         "account.prospect_registered",
         json!({"owner_id": null}),
@@ -59,15 +29,10 @@ async fn a_reader_outside_recomputes_the_chain() {
     // Of a newer version that knows more of a command, and spells it otherwise.
     let newer =
         format!(r#"{{ "correlation_id":"{id}", "device":"phone",  "actor":{{"kind":"system"}} }}"#);
-    let stream = ("account", id, 1);
-    record_raw(
-        log,
-        stream,
-        "account.returned_to_pool",
-        json!({}),
-        newer.clone().into(),
-    )
-    .await;
+    let stream = StreamId::new("account", id);
+    let mut returned = event(accounts, stream, 2, "account.returned_to_pool", &json!({})).unwrap();
+    returned.metadata = newer.clone().into();
+    append(accounts, returned).await.unwrap();
 
     let channel = office.node.peers.channel("accounts").unwrap();
     let mut reader = LogServiceClient::new(channel);

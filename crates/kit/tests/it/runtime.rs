@@ -18,17 +18,11 @@ async fn what_accounts_recorded_a_moment_ago_is_known_to_contacts() {
         let hired = json!({"external_id": name, "role": role, "group_id": group,
                            "hired_on": "2026-01-12", "name": {"$personal": "staff:x"}});
         let id = StaffId::of_external(name);
-        record(
-            &office.accounts.log,
-            ("staff", id.0, 0),
-            "staff.hired",
-            hired,
-        )
-        .await;
+        record(&office.accounts, ("staff", id.0, 0), "staff.hired", hired).await;
     }
     let formed = json!({"name": "North"});
     record(
-        &office.accounts.log,
+        &office.accounts,
         ("group", group.0, 0),
         "group.formed",
         formed,
@@ -37,18 +31,12 @@ async fn what_accounts_recorded_a_moment_ago_is_known_to_contacts() {
     let (head, anna) = (StaffId::of_external(HEAD), StaffId::of_external(ANNA));
     let appointed = json!({"head_id": head});
     let stream = ("group", group.0, 1);
-    record(
-        &office.accounts.log,
-        stream,
-        "group.head_appointed",
-        appointed,
-    )
-    .await;
+    record(&office.accounts, stream, "group.head_appointed", appointed).await;
     let account = AccountId::of_external("mill");
     let registered = json!({"owner_id": anna, "type": "plant", "new_field": 1});
     let stream = ("account", account.0, 0);
     record(
-        &office.accounts.log,
+        &office.accounts,
         stream,
         "account.prospect_registered",
         registered,
@@ -86,7 +74,7 @@ async fn what_accounts_recorded_a_moment_ago_is_known_to_contacts() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_comes_again_and_where_a_group_goes_is_known_to_contacts() {
     let office = Office::start().await;
-    let log = &office.accounts.log;
+    let accounts = &office.accounts;
     let [sales, north] = ["sales", "north"].map(GroupId::of_external);
     let [head, anna] = [HEAD, ANNA].map(StaffId::of_external);
     for (id, external_id, role, group) in
@@ -94,19 +82,19 @@ async fn who_comes_again_and_where_a_group_goes_is_known_to_contacts() {
     {
         let hired = json!({"external_id": external_id, "role": role, "group_id": group,
                            "hired_on": "2026-01-12", "name": {"$personal": "staff:x"}});
-        record(log, ("staff", id.0, 0), "staff.hired", hired).await;
+        record(accounts, ("staff", id.0, 0), "staff.hired", hired).await;
     }
     for (id, name) in [(sales, "Sales"), (north, "North")] {
         let formed = json!({"name": name});
-        record(log, ("group", id.0, 0), "group.formed", formed).await;
+        record(accounts, ("group", id.0, 0), "group.formed", formed).await;
     }
     let appointed = json!({"head_id": head});
     let stream = ("group", sales.0, 1);
-    record(log, stream, "group.head_appointed", appointed).await;
+    record(accounts, stream, "group.head_appointed", appointed).await;
     let left = json!({"reason": "left"});
-    record(log, ("staff", anna.0, 1), "staff.dismissed", left).await;
+    record(accounts, ("staff", anna.0, 1), "staff.dismissed", left).await;
     let back = json!({"role": "head", "group_id": north, "hired_on": "2026-03-02"});
-    record(log, ("staff", anna.0, 2), "staff.rehired", back).await;
+    record(accounts, ("staff", anna.0, 2), "staff.rehired", back).await;
 
     office.contacts.catch_up().await.unwrap();
     let snapshot = office.contacts.directory.snapshot();
@@ -116,9 +104,9 @@ async fn who_comes_again_and_where_a_group_goes_is_known_to_contacts() {
     assert!(!snapshot.led_by(head).contains(&anna));
 
     let moved = json!({"parent_id": sales});
-    record(log, ("group", north.0, 1), "group.moved", moved).await;
+    record(accounts, ("group", north.0, 1), "group.moved", moved).await;
     let renamed = json!({"name": "Far North"});
-    record(log, ("group", north.0, 2), "group.renamed", renamed).await;
+    record(accounts, ("group", north.0, 2), "group.renamed", renamed).await;
     office.contacts.catch_up().await.unwrap();
     let snapshot = office.contacts.directory.snapshot();
     assert!(snapshot.led_by(head).contains(&anna));
@@ -133,10 +121,10 @@ async fn a_reader_waits_for_what_it_has_written_and_not_for_ever() {
     let anna = StaffId::of_external(ANNA);
     let registered = json!({"owner_id": anna});
     let stream = ("account", account.0, 0);
-    let log = &office.accounts.log;
-    record(log, stream, "account.prospect_registered", registered).await;
+    let accounts = &office.accounts;
+    record(accounts, stream, "account.prospect_registered", registered).await;
     let stream = ("account", account.0, 1);
-    let position = record(log, stream, "account.returned_to_pool", json!({})).await;
+    let position = record(accounts, stream, "account.returned_to_pool", json!({})).await;
 
     let at = |service: &str, position| Position {
         service: service.to_owned(),

@@ -8,9 +8,11 @@ use accounts_domain::{
 use chrono::{DateTime, Utc};
 use es::Actor;
 use es_postgres::{CommandContext, ExecuteError};
-use kit::{AppError, Service, StartError, passwords};
+use kit::{AppError, Service, StartError};
 use secrecy::ExposeSecret;
 use vocabulary::{Role, StaffId, derived_id};
+
+use crate::passwords;
 
 const LOGIN: &str = "admin";
 

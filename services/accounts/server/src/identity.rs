@@ -5,11 +5,12 @@ use api::accounts::{
     identity_service_server::IdentityService,
 };
 use api::rights;
-use kit::{AppError, Principal, Service, passwords, timestamp};
+use kit::{AppError, Principal, Service, timestamp};
 use tonic::{Request, Response, Status};
 use vocabulary::StaffId;
 
 use crate::{
+    passwords,
     views::people,
     wire::{caught_up, id_text, role_to_api},
 };

@@ -32,6 +32,7 @@ mod import;
 mod imports;
 mod orders;
 mod owners;
+mod passwords;
 mod policy;
 mod prospects;
 mod saved_view_keys;
@@ -52,6 +53,17 @@ pub static MIGRATOR: LazyLock<Migrator> =
 /// Opens the log, starts views, reactions and timers, and mounts the services.
 pub async fn start(node: &Node) -> Result<Mounted, StartError> {
     let service = Service::open(node, "accounts", &MIGRATOR).await?;
+    let objects = Objects::open(&node.config.documents.storage)
+        .map_err(|error| StartError::Other(format!("documents.storage: {error}")))?;
+    project(&service).await?;
+    react(&service, &objects);
+    work(&service);
+    bootstrap::administrator(&service).await?;
+    bootstrap::catalogue(&service).await?;
+    Ok(mounted(&service, &objects))
+}
+
+async fn project(service: &Service) -> Result<(), StartError> {
     service.project(views::people::People).await?;
     service.project(views::companies::Companies).await?;
     service.project(views::ownership::Ownership).await?;
@@ -73,9 +85,10 @@ pub async fn start(node: &Node) -> Result<Mounted, StartError> {
     let zone = service.zone();
     service.project(views::access::Access { zone }).await?;
     service.project(views::exports::Exports).await?;
-    service.project(StopListView).await?;
-    let objects = Objects::open(&node.config.documents.storage)
-        .map_err(|error| StartError::Other(format!("documents.storage: {error}")))?;
+    service.project(StopListView).await
+}
+
+fn react(service: &Service, objects: &Objects) {
     service.react(erasures::Erasures {
         service: service.clone(),
         objects: objects.clone(),
@@ -95,50 +108,54 @@ pub async fn start(node: &Node) -> Result<Mounted, StartError> {
     service.react(unusual_reading::UnusualReading {
         service: service.clone(),
     });
-    service.react(follow_owner::FollowOwner::new(&service));
+    service.react(follow_owner::FollowOwner::new(service));
     service.react(transfers::completion::Completion {
         service: service.clone(),
     });
+}
+
+/// What is done without being asked, and follows no event.
+fn work(service: &Service) {
     service.lead("transfers", {
         let service = service.clone();
         move |term| transfers::worker::run(service.clone(), term)
     });
-    node.tasks.spawn_restarting("accounts.claims", {
+    service.node.tasks.spawn_restarting("accounts.claims", {
         let service = service.clone();
         move || {
             let service = service.clone();
             async move { claims::expire_all(&service).await.map(drop) }
         }
     });
-    node.tasks.spawn_restarting("accounts.absences", {
+    service.node.tasks.spawn_restarting("accounts.absences", {
         let service = service.clone();
         move || {
             let service = service.clone();
             async move { staff::absences::turn_all(&service).await.map(drop) }
         }
     });
-    bootstrap::administrator(&service).await?;
-    bootstrap::catalogue(&service).await?;
+}
 
-    let identity = identity::Identity::new(&service);
-    let staff = staff::Staff::new(&service);
-    let current = catalogue::Current::new(&service);
-    let access = access::Access::new(&service);
-    let accounts = accounts::Accounts::new(&service, &current);
-    let cards = cards::Cards::new(&service, &current);
-    let catalogue = catalogue::Handlers::new(&service, &current);
-    let export = export::Handlers::new(&service, &current);
-    let history = history::History::new(&service);
-    let policy = policy::Handlers::new(&service);
-    let prospects = prospects::Prospects::new(&service, &current);
-    let duplicates = duplicates::Duplicates::new(&service);
-    let imports = imports::Imports::new(&service);
-    let saved_views = saved_views::SavedViews::new(&service, &current);
-    let transfers = transfers::Transfers::new(&service);
-    let deals = deals::Deals::new(&service, &current);
-    let orders = orders::Orders::new(&service);
-    let documents = documents::Documents::new(&service, &current, &objects);
-    Ok(Mounted::new(&service)
+fn mounted(service: &Service, objects: &Objects) -> Mounted {
+    let identity = identity::Identity::new(service);
+    let staff = staff::Staff::new(service);
+    let current = catalogue::Current::new(service);
+    let access = access::Access::new(service);
+    let accounts = accounts::Accounts::new(service, &current);
+    let cards = cards::Cards::new(service, &current);
+    let catalogue = catalogue::Handlers::new(service, &current);
+    let export = export::Handlers::new(service, &current);
+    let history = history::History::new(service);
+    let policy = policy::Handlers::new(service);
+    let prospects = prospects::Prospects::new(service, &current);
+    let duplicates = duplicates::Duplicates::new(service);
+    let imports = imports::Imports::new(service);
+    let saved_views = saved_views::SavedViews::new(service, &current);
+    let transfers = transfers::Transfers::new(service);
+    let deals = deals::Deals::new(service, &current);
+    let orders = orders::Orders::new(service);
+    let documents = documents::Documents::new(service, &current, objects);
+    Mounted::new(service)
         .add(api::accounts::identity_service_server::IdentityServiceServer::new(identity))
         .add(api::accounts::staff_service_server::StaffServiceServer::new(staff))
         .add(api::accounts::access_service_server::AccessServiceServer::new(access))
@@ -155,5 +172,5 @@ pub async fn start(node: &Node) -> Result<Mounted, StartError> {
         .add(api::accounts::deals_service_server::DealsServiceServer::new(deals))
         .add(api::accounts::transfers_service_server::TransfersServiceServer::new(transfers))
         .add(api::accounts::orders_service_server::OrdersServiceServer::new(orders))
-        .add(api::accounts::documents_service_server::DocumentsServiceServer::new(documents)))
+        .add(api::accounts::documents_service_server::DocumentsServiceServer::new(documents))
 }

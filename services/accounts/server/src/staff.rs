@@ -18,13 +18,13 @@ use api::accounts::{
     RehireStaffRequest, RehireStaffResponse, RenameGroupRequest, RenameGroupResponse,
     SetPasswordRequest, SetPasswordResponse, staff_service_server::StaffService,
 };
-use kit::{AppError, Ctx, Service, Violations, passwords};
+use kit::{AppError, Ctx, Service, Violations};
 use tonic::{Request, Response, Status};
 use vocabulary::{GroupId, Role, StaffId};
 
 use crate::{
     collation::sort_key,
-    import, transfers,
+    import, passwords, transfers,
     views::{companies, deals, open_tasks, people},
     wire::{self, MAX_ID, MAX_NAME, MAX_TEXT, caught_up},
 };

@@ -17,12 +17,11 @@ use api::{
 };
 use clap::ValueEnum;
 use futures::{StreamExt, TryStreamExt, stream};
-use indicatif::{ProgressBar, ProgressStyle};
 use tonic::Code;
 
 use crate::{
     client::{Client, Connection, Refused},
-    output::{Format, Rows, number, text},
+    output::{Format, Rows, number, progress, text},
 };
 use columns::Columns;
 use table::{Table, TableRow};
@@ -134,13 +133,8 @@ async fn send(
     file: &ImportFile,
     dry_run: bool,
 ) -> anyhow::Result<Sent> {
-    let bar = ProgressBar::new(table.rows.len() as u64).with_style(
-        ProgressStyle::with_template(
-            "{msg} {bar:40} {human_pos}/{human_len} rows  {per_sec}  {eta} left",
-        )
-        .context("a template of ours")?,
-    );
-    bar.set_message(kind.name());
+    let bar = progress(kind.name())?;
+    bar.set_length(table.rows.len() as u64);
     // Rows of these files speak of each other, so they go in order.
     let at_once = match kind {
         Kind::Staff | Kind::Accounts | Kind::Shipments | Kind::Payments => 1,

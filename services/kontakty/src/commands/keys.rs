@@ -6,7 +6,6 @@ use std::{collections::BTreeMap, path::PathBuf, str::FromStr, time::Duration};
 use anyhow::{Context, bail};
 use clap::Subcommand;
 use es_postgres::{Census, KeyId, census, note, rewrap, settle};
-use indicatif::{ProgressBar, ProgressStyle};
 use kit::{Config, config::SERVICES};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
@@ -17,7 +16,7 @@ use sqlx::{
 use super::migrate::service_url;
 use crate::{
     office::{self, Folder, default_folder},
-    output::{Format, Rows, number, text},
+    output::{Format, Rows, number, progress, text},
 };
 
 #[derive(clap::Args)]
@@ -246,16 +245,12 @@ impl Installation {
     async fn rewrap(&self) -> anyhow::Result<()> {
         let masters = kit::master_keys(&self.folder)?;
         let current = self.current()?;
-        let style = ProgressStyle::with_template(
-            "{msg} {bar:40} {human_pos}/{human_len} keys  {per_sec}  {eta} left",
-        )
-        .context("a template of ours")?;
         for (service, census) in self.censuses().await? {
             let Some(pool) = self.databases.get(service) else {
                 continue;
             };
-            let bar = ProgressBar::new(census.left_of(current) as u64).with_style(style.clone());
-            bar.set_message(service);
+            let bar = progress(&format!("keys of {service}"))?;
+            bar.set_length(census.left_of(current) as u64);
             rewrap(pool, &masters, |done| bar.set_position(done))
                 .await
                 .with_context(|| format!("the keys of {service} cannot be wrapped"))?;

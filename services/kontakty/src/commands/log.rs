@@ -10,9 +10,12 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::Subcommand;
-use kit::{checkpoints::CheckpointKeys, config::SERVICES};
+use kit::checkpoints::CheckpointKeys;
 
-use crate::client::Connection;
+use crate::{
+    client::Connection,
+    services::{Services, one},
+};
 use read::Shape;
 use verify::Proof;
 
@@ -57,7 +60,7 @@ enum Command {
     /// was rewritten, hashes and all. Checkpoints that were kept elsewhere can.
     Verify {
         /// accounts, contacts, planning, notifications, analytics, or all.
-        service: String,
+        service: Services,
         /// Compare with this checkpoint, or with all in this folder.
         #[arg(long, value_name = "FILE|DIR")]
         checkpoint: Option<PathBuf>,
@@ -72,7 +75,7 @@ enum Command {
     Checkpoint {
         /// accounts, contacts, planning, notifications, analytics, or all.
         #[arg(long)]
-        service: String,
+        service: Services,
         /// Folder of the checkpoints.
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
@@ -95,8 +98,9 @@ enum Command {
 
 #[derive(clap::Args)]
 struct Which {
-    #[arg(value_parser = SERVICES)]
-    service: String,
+    /// accounts, contacts, planning, notifications or analytics.
+    #[arg(value_parser = one)]
+    service: &'static str,
     #[command(flatten)]
     connection: Connection,
 }
@@ -149,16 +153,16 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     }
 }
 
-/// One service, or all of them: then every one is looked at, whatever is wrong with the others.
+/// Every one is looked at, whatever is wrong with the others.
 async fn each(
-    service: &str,
+    services: &Services,
     mut work: impl AsyncFnMut(&str) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    if service != "all" {
+    if let &[service] = services.names() {
         return work(service).await;
     }
     let mut faults = Vec::new();
-    for service in SERVICES {
+    for &service in services.names() {
         if let Err(fault) = work(service).await {
             faults.push(format!("{fault:#}"));
         }

@@ -7,7 +7,7 @@ use kit::{Config, config::SERVICES};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{ConnectOptions, migrate::Migrator, postgres::PgConnectOptions};
 
-use crate::office;
+use crate::{office, services::Services};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -25,11 +25,10 @@ pub(crate) struct Args {
     /// The databases of these services, or of all, were restored from a backup: their logs begin a
     /// new life, so that whoever has read what the backup lacks notices.
     #[arg(long, value_name = "SERVICE", value_delimiter = ',')]
-    restored: Vec<String>,
+    restored: Vec<Services>,
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
-    let restored = restored(&args.restored)?;
     let mut config = Config::load(args.config.as_deref())?;
     let owner = if let Some(owner) = args.owner_url {
         owner
@@ -50,7 +49,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         "{} databases are at this version",
         config.database.urls.len()
     );
-    for service in restored {
+    for service in Services::together(&args.restored) {
         let database = Database::of(&owner, &config, service)?
             .with_context(|| format!("database.{service} is not configured"))?;
         let first = kit::migrate::begin_epoch(&database.owner)
@@ -59,20 +58,6 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         println!("the log of {service} begins a new life at position {first}");
     }
     Ok(())
-}
-
-fn restored(names: &[String]) -> anyhow::Result<Vec<&'static str>> {
-    if names.iter().any(|name| name == "all") {
-        return Ok(SERVICES.to_vec());
-    }
-    let service = |name: &String| SERVICES.into_iter().find(|service| service == name);
-    match names.iter().find(|name| service(name).is_none()) {
-        Some(name) => bail!(
-            "there is no service `{name}`; there are {} and all",
-            SERVICES.join(", ")
-        ),
-        None => Ok(names.iter().filter_map(service).collect()),
-    }
 }
 
 /// The database of one service.

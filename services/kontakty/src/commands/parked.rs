@@ -1,12 +1,12 @@
 //! `kontakty parked`: events that a view or reaction could not apply.
 
-use anyhow::Context;
 use api::views::{ListParkedRequest, RetryParkedRequest, SkipParkedRequest};
 use clap::Subcommand;
 
 use crate::{
     client::{Connection, Refused},
     output::{Format, Rows, number, text},
+    services::{Follower, Services, one},
 };
 
 #[derive(clap::Args)]
@@ -20,8 +20,9 @@ pub(crate) struct Args {
 enum Command {
     /// Show them with reasons, and what waits behind them.
     List {
-        /// accounts, contacts, planning, notifications or analytics [default: all].
-        service: Option<String>,
+        /// accounts, contacts, planning, notifications, analytics, or all.
+        #[arg(default_value = "all")]
+        service: Services,
         #[arg(long, value_enum, default_value_t = Format::Table)]
         format: Format,
         #[command(flatten)]
@@ -30,17 +31,17 @@ enum Command {
     /// Take them up again, once what was wrong is mended.
     Retry {
         /// SERVICE/NAME of the view or reaction.
-        name: String,
+        name: Follower,
         #[command(flatten)]
         connection: Connection,
     },
     /// Give up the first one of its stream, for good; what waits behind it goes on.
     Skip {
         /// SERVICE/NAME of the view or reaction.
-        name: String,
+        name: Follower,
         /// Whose log the event is in.
-        #[arg(long)]
-        source: String,
+        #[arg(long, value_parser = one)]
+        source: &'static str,
         /// Where in that log.
         #[arg(long)]
         position: i64,
@@ -58,14 +59,13 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
             service,
             format,
             connection,
-        } => list(service, format, &connection).await,
+        } => list(&service, format, &connection).await,
         Command::Retry { name, connection } => {
-            let (service, name) = split(&name)?;
+            let mut views = connection.open().await?.views(name.service)?;
             let request = RetryParkedRequest {
-                service: service.to_owned(),
-                name: name.to_owned(),
+                service: name.service.to_owned(),
+                name: name.name,
             };
-            let mut views = connection.open().await?.views(service)?;
             let answer = views.retry_parked(request).await.map_err(Refused)?;
             let answer = answer.into_inner();
             tell(answer.applied, answer.parked);
@@ -78,15 +78,14 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
             reason,
             connection,
         } => {
-            let (service, name) = split(&name)?;
+            let mut views = connection.open().await?.views(name.service)?;
             let request = SkipParkedRequest {
-                service: service.to_owned(),
-                name: name.to_owned(),
-                source,
+                service: name.service.to_owned(),
+                name: name.name,
+                source: source.to_owned(),
                 position,
                 reason,
             };
-            let mut views = connection.open().await?.views(service)?;
             let answer = views.skip_parked(request).await.map_err(Refused)?;
             let answer = answer.into_inner();
             tell(answer.applied, answer.parked);
@@ -95,25 +94,12 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     }
 }
 
-fn split(name: &str) -> anyhow::Result<(&str, &str)> {
-    name.split_once('/')
-        .context("name it as SERVICE/NAME, such as planning/next-steps")
-}
-
 fn tell(applied: i64, parked: i64) {
     println!("{applied} applied, {parked} still parked");
 }
 
-async fn list(
-    service: Option<String>,
-    format: Format,
-    connection: &Connection,
-) -> anyhow::Result<()> {
+async fn list(services: &Services, format: Format, connection: &Connection) -> anyhow::Result<()> {
     let client = connection.open().await?;
-    let services = match &service {
-        Some(service) => vec![service.as_str()],
-        None => kit::config::SERVICES.to_vec(),
-    };
     let mut rows = Rows::new(vec![
         text("Service", "service"),
         text("Name", "name"),
@@ -125,7 +111,7 @@ async fn list(
         text("Since", "parked_at"),
         text("Reason", "reason"),
     ]);
-    for service in services {
+    for &service in services.names() {
         let request = ListParkedRequest {
             service: service.to_owned(),
         };

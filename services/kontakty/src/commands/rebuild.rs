@@ -7,10 +7,13 @@ use api::views::{
     DiscardVersionRequest, ListViewsRequest, RebuildViewRequest, SwitchBackRequest, VersionState,
     View, views_service_client::ViewsServiceClient,
 };
-use indicatif::{ProgressBar, ProgressStyle};
 
 use super::views::lag;
-use crate::client::{Authenticated, Connection, Refused};
+use crate::{
+    client::{Authenticated, Connection, Refused},
+    output::progress,
+    services::Follower,
+};
 
 #[expect(
     clippy::struct_excessive_bools,
@@ -19,7 +22,7 @@ use crate::client::{Authenticated, Connection, Refused};
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// SERVICE/VIEW, such as contacts/timeline; `kontakty views` lists them.
-    view: String,
+    view: Follower,
     /// Only show how far a rebuild is.
     #[arg(long, conflicts_with_all = ["back", "discard", "check", "workers"])]
     status: bool,
@@ -52,14 +55,10 @@ struct Target {
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
-    let (service, view) = args
-        .view
-        .split_once('/')
-        .context("name it as SERVICE/VIEW, such as contacts/timeline")?;
     let mut target = Target {
-        views: args.connection.open().await?.views(service)?,
-        service: service.to_owned(),
-        view: view.to_owned(),
+        views: args.connection.open().await?.views(args.view.service)?,
+        service: args.view.service.to_owned(),
+        view: args.view.name.clone(),
     };
     if args.status {
         return target.look().await.map(|view| tell(&view));
@@ -106,12 +105,7 @@ impl Target {
 
     /// Until what was asked for is done.
     async fn wait(&mut self) -> anyhow::Result<()> {
-        let bar = ProgressBar::no_length().with_style(
-            ProgressStyle::with_template(
-                "{msg} {bar:40} {human_pos}/{human_len} events  {per_sec}  {eta}",
-            )
-            .context("a template of ours")?,
-        );
+        let bar = progress("events")?;
         loop {
             let view = self.look().await?;
             let building = match view.state() {

@@ -3,15 +3,15 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use anyhow::{Context, bail};
-use kit::{Config, Mounted, Node, config::SERVICES, telemetry};
+use kit::{Config, Mounted, Node, telemetry};
 
-use crate::office::Stop;
+use crate::{office::Stop, services::Services};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// accounts, contacts, planning, notifications, analytics, or all.
     #[arg(required = true)]
-    services: Vec<String>,
+    services: Vec<Services>,
     /// Configuration file; the environment (`KONTAKTY__SECTION__KEY`) goes before it.
     #[arg(long, env = "KONTAKTY_CONFIG")]
     config: Option<PathBuf>,
@@ -21,7 +21,7 @@ pub(crate) struct Args {
 const GRACE: Duration = Duration::from_secs(10);
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
-    let services = chosen(&args.services)?;
+    let services = Services::together(&args.services);
     let config = Config::load(args.config.as_deref())?;
     let mut stop = Stop::listen()?;
     let office = Office::start(config, &services).await?;
@@ -31,24 +31,6 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         services.join(",")
     );
     office.run(stop.wait()).await
-}
-
-fn chosen(names: &[String]) -> anyhow::Result<Vec<&'static str>> {
-    if names.iter().any(|name| name == "all") {
-        return Ok(SERVICES.to_vec());
-    }
-    let mut chosen = Vec::new();
-    for name in names {
-        match SERVICES.iter().find(|service| *service == name) {
-            Some(service) if !chosen.contains(service) => chosen.push(*service),
-            Some(_) => {}
-            None => bail!(
-                "there is no service `{name}`; there are {} and all",
-                SERVICES.join(", ")
-            ),
-        }
-    }
-    Ok(chosen)
 }
 
 /// Services that answer on one port.

@@ -5,12 +5,14 @@ use api::views::{FollowerKind, ListViewsRequest, Progress, VersionState, View};
 use crate::{
     client::{Connection, Refused},
     output::{Format, Rows, number, text},
+    services::Services,
 };
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// accounts, contacts, planning, notifications or analytics [default: all].
-    service: Option<String>,
+    /// accounts, contacts, planning, notifications, analytics, or all.
+    #[arg(default_value = "all")]
+    service: Services,
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
     #[command(flatten)]
@@ -19,10 +21,6 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let client = args.connection.open().await?;
-    let services = match &args.service {
-        Some(service) => vec![service.as_str()],
-        None => kit::config::SERVICES.to_vec(),
-    };
     let mut rows = Rows::new(vec![
         text("Service", "service"),
         text("View", "view"),
@@ -34,7 +32,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         number("Parked", "parked"),
         text("State", "state"),
     ]);
-    for service in services {
+    for &service in args.service.names() {
         let request = ListViewsRequest {
             service: service.to_owned(),
         };

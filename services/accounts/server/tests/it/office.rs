@@ -1,7 +1,5 @@
 //! The accounts service with the staff of the scenarios in it.
 
-use std::{future::pending, time::Duration};
-
 use api::{
     accounts::{
         self as pb, accounts_service_client::AccountsServiceClient,
@@ -13,15 +11,9 @@ use api::{
     },
     common::Position,
 };
-use kit::{Config, Identity, Mounted, Node, Service, config::Storage};
-use tempfile::TempDir;
-use testkit::{Database, Nats, Postgres};
-use tonic::{
-    Code, Request, Status,
-    metadata::{Ascii, MetadataValue},
-    service::{Interceptor, interceptor::InterceptedService},
-    transport::{Channel, Endpoint},
-};
+use kit::{Config, Mounted, Node, Service};
+use testkit::{Caller, Door, Ground};
+use tonic::{Code, Status, transport::Channel};
 use tonic_types::StatusExt;
 use vocabulary::{AccountId, StaffId};
 
@@ -30,25 +22,9 @@ pub(crate) const NOW: &str = "2026-03-02T09:00:00+03:00";
 
 pub(crate) struct Office {
     pub(crate) node: Node,
-    channel: Channel,
-    database: Database,
-    _nats: Nats,
-    _keys: TempDir,
+    door: Door,
+    ground: Ground,
 }
-
-/// Puts the token of one person beside every request.
-#[derive(Clone)]
-pub(crate) struct As(MetadataValue<Ascii>);
-
-impl Interceptor for As {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        let token = self.0.clone();
-        request.metadata_mut().insert("authorization", token);
-        Ok(request)
-    }
-}
-
-type Caller = InterceptedService<Channel, As>;
 
 impl Office {
     /// With its first administrator and nobody else.
@@ -57,51 +33,21 @@ impl Office {
     }
 
     async fn configured(change: impl FnOnce(&mut Config)) -> Self {
-        let postgres = Postgres::shared().await.unwrap();
-        let database = postgres.fresh_database(&accounts::MIGRATOR).await.unwrap();
         // Who has something to do is not dismissed: planning is asked, and has nothing here.
-        let tasks = postgres
-            .fresh_database(&es_postgres::MIGRATOR)
+        let ground = Ground::new(&["accounts", "planning"], &accounts::MIGRATOR)
             .await
             .unwrap();
-        let nats = Nats::start().await.unwrap();
-        let keys = TempDir::new().unwrap();
-        kit::create_keys(keys.path()).unwrap();
-
-        let mut config = Config::default();
-        config.server.listen = "127.0.0.1:0".parse().unwrap();
-        config
-            .database
-            .urls
-            .insert("accounts", database.url.clone().into());
-        config
-            .database
-            .urls
-            .insert("planning", tasks.url.clone().into());
-        config.nats.url = nats.url().into();
-        config.keys.folder = keys.path().to_owned();
-        config.documents.storage = Storage::Folder(keys.path().join("documents"));
-        config.clock.mode = kit::config::ClockMode::Controlled;
-        config.clock.start = Some(NOW.parse().unwrap());
+        let mut config = ground.config(NOW).unwrap();
         config.bootstrap.administrator_password = Some(ADMIN_PASSWORD.into());
         change(&mut config);
         let node = Node::start(config).await.unwrap();
-        let planning = Service::open(&node, "planning", &es_postgres::MIGRATOR);
-        let mounted = vec![
-            accounts::start(&node).await.unwrap(),
-            Mounted::new(planning.await.unwrap()),
-        ];
-
-        let server = node.clone();
-        node.tasks.spawn("server", async move {
-            kit::serve(&server, mounted, pending()).await.unwrap();
-        });
+        let planning = Service::open(&node, "planning", &accounts::MIGRATOR);
+        let planning = Mounted::new(planning.await.unwrap());
+        let accounts = accounts::start(&node).await.unwrap();
         Self {
-            channel: connect(&format!("http://{}", node.address())).await,
+            door: Door::open(&node, vec![accounts, planning]).await.unwrap(),
             node,
-            database,
-            _nats: nats,
-            _keys: keys,
+            ground,
         }
     }
 
@@ -144,46 +90,43 @@ impl Office {
     }
 
     pub(crate) fn accounts(&self, who: &str) -> AccountsServiceClient<Caller> {
-        AccountsServiceClient::with_interceptor(self.channel.clone(), self.token(who))
+        AccountsServiceClient::new(self.caller(who))
     }
 
     pub(crate) fn prospects(&self, who: &str) -> ProspectsServiceClient<Caller> {
-        ProspectsServiceClient::with_interceptor(self.channel.clone(), self.token(who))
+        ProspectsServiceClient::new(self.caller(who))
     }
 
     pub(crate) fn duplicates(&self, who: &str) -> DuplicatesServiceClient<Caller> {
-        DuplicatesServiceClient::with_interceptor(self.channel.clone(), self.token(who))
+        DuplicatesServiceClient::new(self.caller(who))
     }
 
     pub(crate) fn deals(&self, who: &str) -> DealsServiceClient<Caller> {
-        DealsServiceClient::with_interceptor(self.channel.clone(), self.token(who))
+        DealsServiceClient::new(self.caller(who))
     }
 
     pub(crate) fn orders(&self, who: &str) -> OrdersServiceClient<Caller> {
-        OrdersServiceClient::with_interceptor(self.channel.clone(), self.token(who))
+        OrdersServiceClient::new(self.caller(who))
     }
 
     pub(crate) fn transfers(&self, who: &str) -> TransfersServiceClient<Caller> {
-        TransfersServiceClient::with_interceptor(self.channel.clone(), self.token(who))
+        TransfersServiceClient::new(self.caller(who))
     }
 
     pub(crate) fn staff(&self, who: &str) -> StaffServiceClient<Caller> {
-        StaffServiceClient::with_interceptor(self.channel.clone(), self.token(who))
+        StaffServiceClient::new(self.caller(who))
     }
 
     pub(crate) fn identity(&self) -> IdentityServiceClient<Channel> {
-        IdentityServiceClient::new(self.channel.clone())
+        IdentityServiceClient::new(self.door.channel.clone())
     }
 
     pub(crate) fn identity_with(&self, token: &str) -> IdentityServiceClient<Caller> {
-        let bearer = As(format!("Bearer {token}").parse().unwrap());
-        IdentityServiceClient::with_interceptor(self.channel.clone(), bearer)
+        IdentityServiceClient::new(self.door.with(token).unwrap())
     }
 
-    fn token(&self, who: &str) -> As {
-        let identity = Identity::Staff(StaffId::of_external(who));
-        let token = self.node.tokens.issue(&identity, Duration::from_mins(10));
-        As(format!("Bearer {}", token.unwrap().0).parse().unwrap())
+    fn caller(&self, who: &str) -> Caller {
+        self.door.staff(who).unwrap()
     }
 
     /// Until the views have this: whoever is asked next sees it.
@@ -209,7 +152,7 @@ impl Office {
     pub(crate) async fn events(&self, event_type: &str) -> i64 {
         sqlx::query_scalar("select count(*) from log.events where type = $1")
             .bind(event_type)
-            .fetch_one(&self.database.pool)
+            .fetch_one(&self.ground.databases[0].pool)
             .await
             .unwrap()
     }
@@ -257,15 +200,6 @@ impl Office {
         let accounts = answer.into_inner().accounts.into_iter();
         accounts.map(|account| account.card.unwrap().name).collect()
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the caller is outside and has no peers"
-)]
-async fn connect(url: &str) -> Channel {
-    let endpoint = Endpoint::from_shared(url.to_owned()).unwrap();
-    endpoint.connect().await.unwrap()
 }
 
 pub(crate) fn staff_row(

@@ -1,10 +1,6 @@
 //! The service among logs that the test writes.
 
-use std::{
-    future::pending,
-    sync::atomic::{AtomicI64, Ordering},
-    time::Duration,
-};
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use api::{
     analytics::{
@@ -13,46 +9,28 @@ use api::{
     common::Position,
 };
 use chrono::{DateTime, Utc};
-use es::{Actor, Metadata, StreamId};
-use es_postgres::{Append, NewEvent};
-use kit::{Config, Identity, Node, Service};
+use es::StreamId;
+use kit::{Node, Service};
 use serde_json::{Value, json};
-use tempfile::TempDir;
-use testkit::{Database, Nats, Postgres};
-use tonic::{
-    Request, Status,
-    metadata::{Ascii, MetadataValue},
-    service::{Interceptor, interceptor::InterceptedService},
-    transport::{Channel, Endpoint},
+use testkit::{
+    Door, Ground,
+    log::{append, event},
+    record,
 };
-use uuid::Uuid;
-use vocabulary::{AccountId, GroupId, InteractionId, OrderId, StaffId, derived_id};
+use tonic::Status;
+use vocabulary::{AccountId, GroupId, InteractionId, OrderId, StaffId};
 
 const SERVICES: [&str; 3] = ["accounts", "contacts", "analytics"];
 
 pub(crate) struct Office {
     pub(crate) node: Node,
-    channel: Channel,
+    door: Door,
     /// Those that the test plays.
     accounts: Service,
     contacts: Service,
     /// How far the test has written their logs.
     written: [AtomicI64; 2],
-    _databases: Vec<Database>,
-    _nats: Nats,
-    _keys: TempDir,
-}
-
-/// Puts the token of one person beside every request.
-#[derive(Clone)]
-pub(crate) struct As(MetadataValue<Ascii>);
-
-impl Interceptor for As {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        let token = self.0.clone();
-        request.metadata_mut().insert("authorization", token);
-        Ok(request)
-    }
+    _ground: Ground,
 }
 
 /// A contact as contacts would record it.
@@ -70,43 +48,19 @@ impl Office {
     /// Administrator s-02 and analyst s-40; group А with head s-10 and managers s-11, s-12; group
     /// А1 below it with s-13; group Б with head s-20 and manager s-21.
     pub(crate) async fn open(now: &str) -> Self {
-        let postgres = Postgres::shared().await.unwrap();
-        let mut databases = Vec::new();
-        let mut config = Config::default();
-        for service in SERVICES {
-            let database = postgres.fresh_database(&analytics::MIGRATOR).await.unwrap();
-            config
-                .database
-                .urls
-                .insert(service, database.url.clone().into());
-            databases.push(database);
-        }
-        let nats = Nats::start().await.unwrap();
-        let keys = TempDir::new().unwrap();
-        kit::create_keys(keys.path()).unwrap();
-        config.server.listen = "127.0.0.1:0".parse().unwrap();
-        config.nats.url = nats.url().into();
-        config.keys.folder = keys.path().to_owned();
-        config.clock.mode = kit::config::ClockMode::Controlled;
-        config.clock.start = Some(now.parse().unwrap());
-        let node = Node::start(config).await.unwrap();
         let migrator = &analytics::MIGRATOR;
+        let ground = Ground::new(&SERVICES, migrator).await.unwrap();
+        let node = Node::start(ground.config(now).unwrap()).await.unwrap();
         let accounts = Service::open(&node, "accounts", migrator).await.unwrap();
         let contacts = Service::open(&node, "contacts", migrator).await.unwrap();
         let mounted = vec![analytics::start(&node).await.unwrap()];
-        let server = node.clone();
-        node.tasks.spawn("server", async move {
-            kit::serve(&server, mounted, pending()).await.unwrap();
-        });
         let office = Self {
-            channel: connect(&format!("http://{}", node.address())).await,
+            door: Door::open(&node, mounted).await.unwrap(),
             node,
             accounts,
             contacts,
             written: [const { AtomicI64::new(0) }; 2],
-            _databases: databases,
-            _nats: nats,
-            _keys: keys,
+            _ground: ground,
         };
         office.hire().await;
         office
@@ -156,10 +110,6 @@ impl Office {
         who: &str,
         request: GetScorecardRequest,
     ) -> Result<GetScorecardResponse, Status> {
-        let identity = Identity::Staff(staff(who));
-        let token = self.node.tokens.issue(&identity, Duration::from_mins(10));
-        let bearer = As(format!("Bearer {}", token.unwrap().0).parse().unwrap());
-        let channel = InterceptedService::new(self.channel.clone(), bearer);
         let min_positions = self
             .written
             .iter()
@@ -172,7 +122,7 @@ impl Office {
             min_positions: min_positions.collect(),
             ..request
         };
-        let answer = ReportsServiceClient::new(channel)
+        let answer = ReportsServiceClient::new(self.door.staff(who).unwrap())
             .get_scorecard(request)
             .await;
         answer.map(tonic::Response::into_inner)
@@ -190,9 +140,10 @@ impl Office {
             "note": { "$personal": "account:1", "sealed": "0011" },
         });
         let stream = StreamId::new("interaction", InteractionId::of_external(name).0);
-        let at = instant(contact.at);
-        let position = record(&self.contacts, stream, 1, "interaction.logged", &fields, at).await;
-        self.written[1].fetch_max(position, Ordering::Relaxed);
+        let mut logged = event(&self.contacts, stream, 1, "interaction.logged", &fields).unwrap();
+        logged.events[0].occurred_at = instant(contact.at);
+        let told = append(&self.contacts, logged).await.unwrap();
+        self.written[1].fetch_max(told.position, Ordering::Relaxed);
     }
 
     /// An order of an account of its own.
@@ -224,9 +175,10 @@ impl Office {
         event_type: &str,
         fields: &Value,
     ) {
-        let now = self.node.clock.now();
-        let position = record(&self.accounts, stream, version, event_type, fields, now).await;
-        self.written[0].fetch_max(position, Ordering::Relaxed);
+        let told = record(&self.accounts, stream, version, event_type, fields)
+            .await
+            .unwrap();
+        self.written[0].fetch_max(told.position, Ordering::Relaxed);
     }
 }
 
@@ -241,53 +193,4 @@ pub(crate) fn group(name: &str) -> Option<GroupId> {
 
 pub(crate) fn instant(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
-}
-
-async fn record(
-    service: &Service,
-    stream: StreamId,
-    version: i64,
-    event_type: &str,
-    fields: &Value,
-    occurred_at: DateTime<Utc>,
-) -> i64 {
-    let now = service.node.clock.now();
-    let metadata = Metadata {
-        actor: Actor::System,
-        on_behalf_of: None,
-        actor_group_id: None,
-        correlation_id: Uuid::nil(),
-        causation_id: None,
-        traceparent: None,
-        request_digest: None,
-        subjects: Vec::new(),
-    };
-    let event = NewEvent {
-        event_id: derived_id("event", &format!("{stream}/{version}")),
-        event_type: event_type.to_owned(),
-        schema_version: 1,
-        occurred_at,
-        payload: fields.to_string().into_bytes(),
-    };
-    let append = Append {
-        stream,
-        expected: version - 1,
-        events: vec![event],
-        request_id: None,
-        digest: None,
-        metadata: serde_json::to_vec(&metadata).unwrap(),
-        reservations: Vec::new(),
-        now,
-    };
-    let mut appended = service.log.append(vec![append]).await;
-    appended.remove(0).unwrap().position
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the caller is outside and has no peers"
-)]
-async fn connect(url: &str) -> Channel {
-    let endpoint = Endpoint::from_shared(url.to_owned()).unwrap();
-    endpoint.connect().await.unwrap()
 }

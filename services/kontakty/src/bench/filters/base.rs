@@ -6,10 +6,9 @@ use api::{
     common::{Position, RowResult, row_result::Outcome},
     contacts::{ImportInteractionsRequest, InteractionRow},
 };
-use indicatif::ProgressBar;
 
 use super::office::Office;
-use crate::client::Refused;
+use crate::{client::Refused, output::progress};
 
 const BATCH: usize = 1_000;
 const GROUPS: usize = 5;
@@ -106,7 +105,8 @@ pub(super) async fn load(office: &Office, accounts: usize) -> anyhow::Result<()>
     taken(&answer.results)?;
     admin.settle(answer.position.unwrap_or_default()).await?;
 
-    let bar = ProgressBar::new(accounts as u64);
+    let bar = progress("accounts")?;
+    bar.set_length(accounts as u64);
     let mut position = Position::default();
     for first in (0..accounts).step_by(BATCH) {
         let numbers = first..(first + BATCH).min(accounts);

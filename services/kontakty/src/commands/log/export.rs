@@ -29,13 +29,14 @@ use super::row::Row;
 use crate::{
     client::{Authenticated, Connection, Refused},
     output::progress,
+    services::one,
 };
 
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// accounts, contacts, planning, notifications or analytics.
-    #[arg(long)]
-    service: String,
+    #[arg(long, value_parser = one)]
+    service: &'static str,
     /// First position.
     #[arg(long, default_value_t = 1)]
     from: i64,
@@ -71,7 +72,7 @@ enum Sink {
 }
 
 pub(super) async fn export(args: Args, connection: &Connection) -> anyhow::Result<()> {
-    let mut log = connection.open().await?.log(&args.service)?;
+    let mut log = connection.open().await?.log(args.service)?;
     ensure!(
         !args.out.exists(),
         "{} exists already; choose another file, or remove it",
@@ -156,7 +157,7 @@ pub(super) async fn export(args: Args, connection: &Connection) -> anyhow::Resul
 async fn order(log: &mut LogServiceClient<Authenticated>, args: &Args) -> anyhow::Result<Order> {
     ensure!(args.from > 0, "positions begin at 1");
     let request = GetHeadRequest {
-        service: args.service.clone(),
+        service: args.service.to_owned(),
     };
     let head = log.get_head(request).await.map_err(Refused)?.into_inner();
     let to = args.to.unwrap_or(head.position);
@@ -173,7 +174,7 @@ async fn order(log: &mut LogServiceClient<Authenticated>, args: &Args) -> anyhow
         args.from
     );
     Ok(Order {
-        service: args.service.clone(),
+        service: args.service.to_owned(),
         epoch: head.epoch,
         from: args.from,
         to,

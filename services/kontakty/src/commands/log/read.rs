@@ -22,11 +22,11 @@ pub(super) async fn read(
     types: &[String],
     shape: Shape,
 ) -> anyhow::Result<()> {
-    let mut log = which.connection.open().await?.log(&which.service)?;
+    let mut log = which.connection.open().await?.log(which.service)?;
     let mut after = from.max(1) - 1;
     loop {
         let request = ReadEventsRequest {
-            service: which.service.clone(),
+            service: which.service.to_owned(),
             after_position: after,
             limit: 1_000,
         };
@@ -51,9 +51,9 @@ pub(super) async fn read(
 }
 
 pub(super) async fn tail(which: Which, back: i64, shape: Shape) -> anyhow::Result<()> {
-    let mut log = which.connection.open().await?.log(&which.service)?;
+    let mut log = which.connection.open().await?.log(which.service)?;
     let request = GetHeadRequest {
-        service: which.service.clone(),
+        service: which.service.to_owned(),
     };
     let head = log
         .get_head(request)
@@ -62,7 +62,7 @@ pub(super) async fn tail(which: Which, back: i64, shape: Shape) -> anyhow::Resul
         .into_inner()
         .position;
     let request = SubscribeEventsRequest {
-        service: which.service,
+        service: which.service.to_owned(),
         after_position: (head - back).max(0),
     };
     let mut events = log

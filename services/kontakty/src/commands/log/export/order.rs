@@ -49,7 +49,7 @@ impl Work {
         let order: Order = serde_json::from_str(&text)
             .with_context(|| format!("{} is not the beginning of an export", folder.display()))?;
         let wanted = Order {
-            service: args.service.clone(),
+            service: args.service.to_owned(),
             epoch: order.epoch.clone(),
             from: args.from,
             to: args.to.unwrap_or(order.to),

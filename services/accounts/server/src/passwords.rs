@@ -5,23 +5,21 @@ use std::sync::LazyLock;
 use argon2::{
     Argon2, PasswordHash, PasswordHasher, PasswordVerifier, password_hash::generate_salt,
 };
-use base64::{Engine, engine::general_purpose::STANDARD};
+use kit::AppError;
 use tokio::sync::Semaphore;
-
-use crate::AppError;
 
 /// Each takes 19 MiB and a core: a rush at the door must not starve the house.
 static AT_ONCE: Semaphore = Semaphore::const_new(2);
 
 /// Nobody types more; hashing megabytes for strangers is work we need not do.
-pub const MAX_CHARACTERS: usize = 256;
+pub(crate) const MAX_CHARACTERS: usize = 256;
 
 /// What an unknown login is checked against, so that it takes as long as a known one.
 static NOBODY: LazyLock<Option<String>> =
-    LazyLock::new(|| make(&STANDARD.encode(generate_salt())).ok());
+    LazyLock::new(|| make(&hex::encode(generate_salt())).ok());
 
 /// A salted hash to store: `$argon2id$v=19$…`.
-pub async fn hash(password: String) -> Result<String, AppError> {
+pub(crate) async fn hash(password: String) -> Result<String, AppError> {
     blocking(move || make(&password))
         .await?
         .map_err(|error| AppError::Internal(format!("a password cannot be hashed: {error}")))
@@ -29,7 +27,7 @@ pub async fn hash(password: String) -> Result<String, AppError> {
 
 /// Whether the password fits. `stored` is `None` for an unknown login, which takes as long and
 /// never fits.
-pub async fn verify(password: String, stored: Option<String>) -> Result<bool, AppError> {
+pub(crate) async fn verify(password: String, stored: Option<String>) -> Result<bool, AppError> {
     blocking(move || {
         let nobody = NOBODY.as_deref().unwrap_or_default();
         let known = stored.is_some();

@@ -1,5 +1,5 @@
 //! Which test drives which row of what the product promises: features (T, X, N) and scenarios (S).
-//! A black-box test names its rows in the comment above it.
+//! A black-box test names its rows in the comment above it; `ROWS.md` shows them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,6 +9,8 @@ use std::{
 };
 
 use anyhow::Context;
+
+const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/ROWS.md");
 
 /// Rows that are promised, each with what it says.
 const PROMISED: [(&str, &str); 64] = [
@@ -81,11 +83,16 @@ const PROMISED: [(&str, &str); 64] = [
 /// Promised rows that have no test, and why. A row that has one must not stay here.
 const NOT_YET: [(&str, &str); 0] = [];
 
-/// Tests, as `file::name`, by the row they name.
-pub type Rows = BTreeMap<String, BTreeSet<String>>;
+/// Writes the table anew: `cargo run -p tests --bin rows`.
+pub fn write() -> anyhow::Result<()> {
+    Ok(fs::write(TABLE, table(&rows()?)?)?)
+}
 
-pub fn rows() -> anyhow::Result<Rows> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/black_box");
+/// Tests, as `file::name`, by the row they name.
+type Rows = BTreeMap<String, BTreeSet<String>>;
+
+fn rows() -> anyhow::Result<Rows> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("black_box");
     let mut rows = Rows::new();
     for file in sources(&folder)? {
         let source = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
@@ -144,30 +151,10 @@ fn rows_in(text: &str) -> impl Iterator<Item = String> {
         .map(ToOwned::to_owned)
 }
 
-/// What is wrong with the promises: a row without a test, one that is said to have none, or a test
-/// of a row that nobody promises.
-pub fn unkept(rows: &Rows) -> Vec<String> {
-    let promised: BTreeSet<_> = PROMISED.iter().map(|(row, _)| *row).collect();
-    let not_yet: BTreeMap<_, _> = NOT_YET.into_iter().collect();
-    let mut wrong = Vec::new();
-    for row in &promised {
-        match (rows.contains_key(*row), not_yet.contains_key(row)) {
-            (false, false) => wrong.push(format!("{row} has no test")),
-            (true, true) => wrong.push(format!("{row} has a test: it is not NOT_YET any more")),
-            _ => {}
-        }
-    }
-    let unknown = not_yet.keys().filter(|row| !promised.contains(*row));
-    wrong.extend(unknown.map(|row| format!("{row} of NOT_YET is not promised")));
-    let strange = rows.keys().filter(|row| !promised.contains(row.as_str()));
-    wrong.extend(strange.map(|row| format!("{row} has a test and is not promised")));
-    wrong
-}
-
 /// The table, for those who read.
-pub(crate) fn table(rows: &Rows) -> anyhow::Result<String> {
+fn table(rows: &Rows) -> anyhow::Result<String> {
     let mut text = "# Rows and the tests that drive them\n\n\
-        Written by `cargo run -p contract` from the comments of the tests in `tests/black_box`.\n\n\
+        Written by `cargo run -p tests --bin rows` from the comments of the tests in `tests/black_box`.\n\n\
         | Row | What | Tests |\n|---|---|---|\n"
         .to_owned();
     for (row, what) in PROMISED {
@@ -191,7 +178,45 @@ fn not_yet(row: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use anyhow::ensure;
+
     use super::*;
+
+    /// What is wrong with the promises: a row without a test, one that is said to have none, or a test
+    /// of a row that nobody promises.
+    fn unkept(rows: &Rows) -> Vec<String> {
+        let promised: BTreeSet<_> = PROMISED.iter().map(|(row, _)| *row).collect();
+        let not_yet: BTreeMap<_, _> = NOT_YET.into_iter().collect();
+        let mut wrong = Vec::new();
+        for row in &promised {
+            match (rows.contains_key(*row), not_yet.contains_key(row)) {
+                (false, false) => wrong.push(format!("{row} has no test")),
+                (true, true) => wrong.push(format!("{row} has a test: it is not NOT_YET any more")),
+                _ => {}
+            }
+        }
+        let unknown = not_yet.keys().filter(|row| !promised.contains(*row));
+        wrong.extend(unknown.map(|row| format!("{row} of NOT_YET is not promised")));
+        let strange = rows.keys().filter(|row| !promised.contains(row.as_str()));
+        wrong.extend(strange.map(|row| format!("{row} has a test and is not promised")));
+        wrong
+    }
+
+    #[test]
+    fn every_promised_row_has_a_test() -> anyhow::Result<()> {
+        let unkept = unkept(&rows()?);
+        ensure!(unkept.is_empty(), "{unkept:#?}");
+        Ok(())
+    }
+
+    #[test]
+    fn the_table_is_what_the_tests_say() -> anyhow::Result<()> {
+        ensure!(
+            fs::read_to_string(TABLE)? == table(&rows()?)?,
+            "out of date; write it anew with: cargo run -p tests --bin rows"
+        );
+        Ok(())
+    }
 
     #[test]
     fn rows_belong_to_the_test_below() {

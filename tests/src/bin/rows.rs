@@ -1,0 +1,5 @@
+//! Writes `tests/ROWS.md`.
+
+fn main() -> anyhow::Result<()> {
+    tests::rows::write()
+}
