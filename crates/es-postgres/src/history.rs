@@ -29,6 +29,18 @@ impl Log {
         self.history::<A>(&[id], &[]).await?.loaded(id)
     }
 
+    /// Those of these aggregates to which something ever happened, as of now, in one round trip.
+    pub async fn states<A: Aggregate>(
+        &self,
+        ids: &[Uuid],
+    ) -> Result<HashMap<Uuid, A::State>, LogError> {
+        let streams = self.history::<A>(ids, &[]).await?.streams;
+        let states = streams.iter();
+        states
+            .map(|(id, events)| Ok((*id, fold::<A>(events)?.state)))
+            .collect()
+    }
+
     /// The whole history of an aggregate, to be shown: personal fields are opened with the keys there
     /// are at this moment.
     pub async fn stream<A: Aggregate>(&self, id: Uuid) -> Result<Vec<Recorded>, LogError> {

@@ -1,6 +1,6 @@
 //! What every server needs around its domain: configuration, identity, rights, status codes,
-//! paging, telemetry, clock, tasks, logs and views over gRPC, erasure, the directory of staff and
-//! owners. One concern, one file, with a folder beside it where it has parts.
+//! paging, telemetry, clock, tasks, logs and views over gRPC, imports, erasure, the directory of
+//! staff and owners. One concern, one file, with a folder beside it where it has parts.
 //!
 //! Of the services it knows their names, and the events that concern all of them: of accounts those
 //! about staff, owners and claims, of contacts those about erasures. What a service does is its
@@ -46,6 +46,7 @@ mod directory;
 pub mod erasure;
 mod events;
 mod followers;
+pub mod import;
 mod keys;
 mod leader;
 mod log_service;

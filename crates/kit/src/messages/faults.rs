@@ -38,10 +38,6 @@ pub(super) const TABLE: &[(&str, &str)] = &[
         "должна быть дата, как 2026-03-02",
     ),
     (
-        "must be a date or an RFC 3339 instant",
-        "должна быть дата или момент по RFC 3339",
-    ),
-    (
         "must be a date and time, or RFC 3339",
         "должны быть дата и время или момент по RFC 3339",
     ),
@@ -384,7 +380,6 @@ pub(super) const TABLE: &[(&str, &str)] = &[
     ("must have at most {} accounts", "не больше {} компаний"),
     ("must say who gets what", "нужно сказать, кому что передать"),
     ("must be at most {} bytes", "не больше {} байт"),
-    ("must be at most {}", "не больше {}"),
     ("must have at most {} characters", "не больше {} знаков"),
     ("must have at least {} characters", "не меньше {} знаков"),
     ("must have at most {} entries", "не больше {} записей"),

@@ -139,7 +139,7 @@ fn numbers_and_lists_are_carried_over() {
             "must be one of the contract's values",
             "должно быть одно из значений контракта",
         ),
-        ("must be at most 1000", "не больше 1000"),
+        ("must have at most 1000 entries", "не больше 1000 записей"),
         ("said by nobody", "said by nobody"),
     ] {
         assert_eq!(fault(english, Language::Russian), russian);

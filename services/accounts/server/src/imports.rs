@@ -2,13 +2,12 @@
 
 use std::collections::HashMap;
 
-use accounts_domain::import_batch::Outcome;
 use api::{
     accounts::{
         Import, ImportRow, ListImportRowsRequest, ListImportRowsResponse, ListImportsRequest,
         ListImportsResponse, imports_service_server::ImportsService,
     },
-    common::{Money, row_result},
+    common::Money,
 };
 use chrono::{DateTime, Utc};
 use kit::{AppError, Service, Violations, fingerprint, timestamp};
@@ -17,7 +16,7 @@ use uuid::Uuid;
 use vocabulary::ImportId;
 
 use crate::{
-    import::worded,
+    import::{outcome, worded},
     orders::words::order,
     views::{
         imports::{self, File, Line, Sales},
@@ -123,15 +122,9 @@ fn import(file: File, clients: i64, sales: Vec<Sales>) -> Import {
 }
 
 fn row(line: &Line, orders: Vec<api::accounts::Order>) -> ImportRow {
-    let outcome = match line.outcome.0 {
-        Outcome::Created => row_result::Outcome::Created,
-        Outcome::Matched => row_result::Outcome::Matched,
-        Outcome::Repeated => row_result::Outcome::Repeated,
-        Outcome::Rejected => row_result::Outcome::Rejected,
-    };
     ImportRow {
         row: line.row,
-        outcome: outcome.into(),
+        outcome: outcome(line.outcome.0).into(),
         account_id: id_text(line.account_id),
         orders,
         violations: line.faults.0.iter().map(worded).collect(),

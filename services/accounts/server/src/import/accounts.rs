@@ -10,17 +10,21 @@ use accounts_domain::{
     card::Card,
     import_batch::{self, Batch, Fault, ImportBatch, Origin, Outcome, Row},
 };
-use api::accounts::{AccountRow, ImportAccountsRequest, ImportAccountsResponse, ImportFile};
-use chrono::{DateTime, SubsecRound, Utc};
+use api::{
+    accounts::{AccountRow, ImportAccountsRequest, ImportAccountsResponse, ImportFile},
+    common::RowResult,
+};
 use es_postgres::ExecuteError;
-use kit::{AppError, Ctx, Service, Snapshot, Violations};
+use kit::{
+    AppError, Ctx, Service, Snapshot, Violations,
+    import::{Fate, MAX_EXTERNAL_ID, New, check_size, past, refusal, write},
+};
 use uuid::Uuid;
 use vocabulary::{
     AccountId, Email, ImportId, PhoneNumber, Role, StaffId, fold_for_search, normalise,
-    parse_instant,
 };
 
-use super::{Fate, check_size, refusal};
+use super::{outcome, worded};
 use crate::{
     accounts::{MAX_PLACE, extras, phone_or_email},
     catalogue::Known,
@@ -164,38 +168,42 @@ async fn register(
     read: &[Read],
     rows: &mut [Row],
 ) -> Result<(bool, i64), AppError> {
-    let mut commands = Vec::new();
-    for (index, row) in rows.iter().enumerate() {
-        if let (Outcome::Created, Some((_, Ok(new)))) = (row.outcome, read.get(index))
-            && !seen.has_made(new.id)
+    let (mut bringing, mut new) = (Vec::new(), Vec::new());
+    for (row, (_, read)) in rows.iter_mut().zip(read) {
+        if let (Outcome::Created, Ok(registration)) = (row.outcome, read)
+            && !seen.has_made(registration.id)
         {
-            let command = Command::Register(new.clone());
-            commands.push((index, (ctx.command(), new.id.0, command)));
+            bringing.push(row);
+            new.push(New {
+                id: registration.id.0,
+                stream: registration.id.0,
+                owner: None,
+                command: Command::Register(registration.clone()),
+            });
         }
     }
-    let (indexes, commands): (Vec<_>, Vec<_>) = commands.into_iter().unzip();
-    let outcomes = service.log.execute_many::<Account>(commands).await;
-    let (mut overtaken, mut reached) = (false, *service.log.head().borrow());
-    for (index, outcome) in indexes.into_iter().zip(outcomes) {
-        let Some(row) = rows.get_mut(index) else {
-            continue;
-        };
-        match outcome {
-            Ok(outcome) => reached = reached.max(outcome.position),
-            Err(ExecuteError::Rejected(Rejection::Exists)) => {
+    let (fates, reached) = write::<Account>(service, ctx, new, refused).await?;
+    let mut overtaken = false;
+    for (row, fate) in bringing.into_iter().zip(fates) {
+        match fate {
+            Fate::Created(_) => {}
+            Fate::Repeated(_) => {
                 overtaken = true;
                 row.outcome = Outcome::Repeated;
             }
-            Err(error) => {
-                let faults = match refusal(error, "external_id")? {
-                    Fate::Rejected(faults) => faults,
-                    Fate::Created(_) | Fate::Repeated(_) => Vec::new(),
-                };
-                *row = rejected(row.row, faults);
+            Fate::Rejected(faults) => {
+                *row = rejected(row.row, faults.into_iter().map(Fault::from).collect());
             }
         }
     }
     Ok((overtaken, reached))
+}
+
+fn refused(id: Uuid, error: ExecuteError<Rejection>) -> Result<Fate, AppError> {
+    match error {
+        ExecuteError::Rejected(Rejection::Exists) => Ok(Fate::Repeated(id)),
+        error => refusal(error, "external_id"),
+    }
 }
 
 async fn record(
@@ -234,11 +242,7 @@ fn rejected(row: i64, faults: Vec<Fault>) -> Row {
 }
 
 /// Rows as the caller may know them.
-async fn answered(
-    service: &Service,
-    ctx: &Ctx,
-    rows: &[Row],
-) -> Result<Vec<api::common::RowResult>, AppError> {
+async fn answered(service: &Service, ctx: &Ctx, rows: &[Row]) -> Result<Vec<RowResult>, AppError> {
     let ids: Vec<_> = rows.iter().filter_map(|row| row.account_id).collect();
     let accounts = service.directory.accounts(&ids).await?;
     let owners: Vec<_> = rows.iter().filter_map(|row| row.owner_id).collect();
@@ -251,11 +255,16 @@ async fn answered(
         // What the caller brings is the caller's to know, whoever gets it.
         let told_which = seen || row.outcome == Outcome::Created;
         let owner = row.owner_id.filter(|_| seen || told);
-        super::result(
-            row,
-            row.account_id.filter(|_| told_which),
-            owner.and_then(|owner| names.get(&owner)),
-        )
+        let id = row.account_id.filter(|_| told_which);
+        RowResult {
+            row: row.row,
+            outcome: outcome(row.outcome).into(),
+            id: id.map_or_else(String::new, |id| id.to_string()),
+            violations: row.faults.iter().map(worded).collect(),
+            owner: owner
+                .and_then(|id| names.get(&id).cloned())
+                .unwrap_or_default(),
+        }
     });
     Ok(results.collect())
 }
@@ -299,11 +308,12 @@ fn read(
     row: AccountRow,
 ) -> (Violations, Registration) {
     let mut v = Violations::new();
-    let external_id = v.line("external_id", &row.external_id, MAX_ID);
+    let external_id = v.line("external_id", &row.external_id, MAX_EXTERNAL_ID);
     let external_id = Some(external_id).filter(|text| !text.is_empty());
     let card = card(&mut v, known, &row.card.unwrap_or_default());
     let owner = owner(&mut v, ctx, directory, &row.owner);
-    let registered_at = past(&mut v, "registered_at", &row.registered_at, ctx);
+    let registered_at = past(&mut v, ctx, "registered_at", &row.registered_at);
+    let registered_at = registered_at.unwrap_or(ctx.now);
     let registration = Registration {
         id: match &external_id {
             Some(external_id) => AccountId::of_external(external_id),
@@ -395,17 +405,4 @@ fn owner(
         v.add("owner", "must be somebody whose accounts the importer sees");
     }
     Some(id)
-}
-
-/// A past date or instant; empty is now.
-pub(super) fn past(v: &mut Violations, column: &str, text: &str, ctx: &Ctx) -> DateTime<Utc> {
-    if text.trim().is_empty() {
-        return ctx.now;
-    }
-    match parse_instant(text, &ctx.zone()) {
-        Some(instant) if instant > ctx.now => v.add(column, "must not be in the future"),
-        Some(instant) => return instant.trunc_subsecs(6),
-        None => v.add(column, "must be a date or an RFC 3339 instant"),
-    }
-    ctx.now
 }

@@ -7,18 +7,18 @@ use accounts_domain::{
     pipeline::{self, Pipeline, Published},
 };
 use api::accounts::{DealRow, ImportDealsRequest, ImportDealsResponse};
-use es::{Aggregate, Rejection as _};
+use es::Rejection as _;
 use es_postgres::ExecuteError;
-use kit::{AccountEntry, AppError, Ctx, Service, Snapshot, Violations};
-use vocabulary::{AccountId, DealId, PipelineId, StaffId, normalise};
-
-use super::{
-    Fate,
-    accounts::past,
-    check_size,
-    orders::{amount, owner_then},
-    refusal, rejected, row_of,
+use kit::{
+    AccountEntry, AppError, Ctx, Service, Snapshot, Violations,
+    import::{
+        Accounts, Fate, New, check_size, external_id, refusal, required_past, row_of, settle,
+    },
 };
+use uuid::Uuid;
+use vocabulary::{DealId, PipelineId, StaffId, normalise};
+
+use super::orders::{amount, owner_then};
 use crate::{
     accounts::MAX_PLACE,
     owners,
@@ -30,8 +30,7 @@ use crate::{
 struct Known<'a> {
     ctx: &'a Ctx,
     directory: &'a Snapshot,
-    /// Those that the caller sees.
-    accounts: HashMap<AccountId, AccountEntry>,
+    accounts: Accounts,
     pipelines: HashMap<PipelineId, Published>,
 }
 
@@ -43,84 +42,50 @@ pub(crate) async fn run(
     check_size(req.rows.len())?;
     caught_up(service).await?;
     let directory = service.directory.snapshot();
+    let named = req.rows.iter().map(|row| row.account.as_str());
     let known = Known {
         ctx,
         directory: &directory,
-        accounts: visible_accounts(service, ctx, &req.rows).await?,
+        accounts: Accounts::visible(service, ctx, named).await?,
         pipelines: pipelines(service, &req.rows).await?,
     };
-    let rows: Vec<_> = req.rows.iter().map(|row| known.read(row)).collect();
-    let ids: Vec<_> = rows.iter().flatten().map(|(id, _)| *id).collect();
+    let rows = req.rows.iter();
+    let rows: Vec<_> = rows.map(|row| (row.row, known.read(row))).collect();
+    let ids = rows.iter().flat_map(|(_, row)| row);
+    let ids: Vec<_> = ids.map(|(id, _)| *id).collect();
     let seen = deals::accounts_of(service.pool(), &ids).await?;
-    let mut seen = service.directory.answering(seen).await?;
+    let seen = service.directory.answering(seen).await?;
 
-    let mut fates = Vec::with_capacity(rows.len());
-    let mut commands = Vec::new();
-    for row in rows {
-        let fate = match row {
-            Ok((id, opening)) => match seen.get(&id) {
-                Some(account_id) if *account_id == opening.account_id => Fate::Repeated(id.0),
-                Some(_) => taken(),
-                None => {
-                    let account_id = opening.account_id;
-                    let command = Command::Open(Box::new(opening));
-                    // The same decision as the log will make: a dry run says what would happen.
-                    match Deal::decide(&None, command.clone()) {
-                        Ok(_) => {
-                            seen.insert(id, account_id);
-                            commands.push((fates.len(), (ctx.command(), id.0, command)));
-                            Fate::Created(id.0)
-                        }
-                        Err(rejection) => rejected(&rejection),
-                    }
-                }
-            },
-            Err(fate) => fate,
-        };
-        fates.push(fate);
-    }
-    let mut reached = *service.log.head().borrow();
-    if !req.dry_run {
-        let (indexes, commands): (Vec<_>, Vec<_>) = commands.into_iter().unzip();
-        let outcomes = service.log.execute_many::<Deal>(commands).await;
-        for (index, outcome) in indexes.into_iter().zip(outcomes) {
-            let Some(fate) = fates.get_mut(index) else {
-                continue;
-            };
-            match (outcome, &*fate) {
-                (Ok(outcome), _) => reached = reached.max(outcome.position),
-                // Somebody imported the same row in this moment.
-                (Err(ExecuteError::Rejected(Rejection::Exists)), Fate::Created(id)) => {
-                    *fate = Fate::Repeated(*id);
-                }
-                (Err(error), _) => *fate = refusal(error, "external_id")?,
-            }
-        }
-    }
-    let results = req.rows.iter().zip(fates);
+    let unless_seen = |(id, opening): (DealId, Opening)| match seen.get(&id) {
+        Some(account_id) if *account_id == opening.account_id => Err(Fate::Repeated(id.0)),
+        Some(_) => Err(taken()),
+        None => Ok(New::<Deal> {
+            id: id.0,
+            stream: id.0,
+            owner: None,
+            command: Command::Open(Box::new(opening)),
+        }),
+    };
+    let rows = rows.into_iter();
+    let rows = rows.map(|(number, row)| (number, row.and_then(unless_seen)));
+    let rows = rows.collect();
+    let (results, position) = settle::<Deal>(service, ctx, rows, req.dry_run, refused).await?;
     Ok(ImportDealsResponse {
-        results: results.map(|(row, fate)| fate.result(row.row)).collect(),
-        position: Some(service.position(reached)),
+        results,
+        position: Some(position),
     })
 }
 
 fn taken() -> Fate {
-    Fate::refused(
-        "external_id",
-        "is used for another account",
-        Rejection::ExternalIdTaken.reason(),
-    )
+    Fate::of_another_account(Rejection::ExternalIdTaken.reason())
 }
 
-async fn visible_accounts(
-    service: &Service,
-    ctx: &Ctx,
-    rows: &[DealRow],
-) -> Result<HashMap<AccountId, AccountEntry>, AppError> {
-    let ids: Vec<_> = rows.iter().map(account_of).collect();
-    let mut accounts = service.directory.accounts(&ids).await?;
-    accounts.retain(|_, account| account.is_visible(ctx.sees(), ctx.now));
-    Ok(accounts)
+fn refused(id: Uuid, error: ExecuteError<Rejection>) -> Result<Fate, AppError> {
+    match error {
+        ExecuteError::Rejected(Rejection::Exists) => Ok(Fate::Repeated(id)),
+        ExecuteError::Rejected(Rejection::ExternalIdTaken) => Ok(taken()),
+        error => refusal(error, "external_id"),
+    }
 }
 
 async fn pipelines(
@@ -139,30 +104,21 @@ async fn pipelines(
     Ok(found)
 }
 
-fn account_of(row: &DealRow) -> AccountId {
-    AccountId::of_external(&normalise(&row.account))
-}
-
 impl Known<'_> {
     fn read(&self, row: &DealRow) -> Result<(DealId, Opening), Fate> {
         let mut v = Violations::new();
-        let external_id = v.required_line("external_id", &row.external_id, MAX_ID);
-        let account = self.accounts.get(&account_of(row));
-        if account.is_none() {
-            v.add("account", "is not known");
-        }
+        let external_id = external_id(&mut v, &row.external_id);
+        let account = self.accounts.read(&mut v, &row.account);
+        let account = account.map(|(_, account)| account);
         let pipeline_id = pipeline::id_of(&row.pipeline);
         let rules = self.pipelines.get(&pipeline_id);
         if rules.is_none() {
             v.add("pipeline", "is not known");
         }
         let changes = Self::changes(&mut v, row);
-        if row.opened_at.trim().is_empty() {
-            v.add("opened_at", "must not be empty");
-        }
-        let opened_at = past(&mut v, "opened_at", &row.opened_at, self.ctx);
+        let opened_at = required_past(&mut v, self.ctx, "opened_at", &row.opened_at);
         let closing = self.closing(&mut v, row);
-        let owner = self.owner(&mut v, row, account, closing.is_some());
+        let owner = self.owner(&mut v, row, account.as_ref(), closing.is_some());
         let stage = v.line("stage", &row.stage, MAX_ID);
         let id = DealId::of_external(&external_id);
         let row = account.zip(rules).map(|(account, rules)| Opening {
@@ -201,7 +157,7 @@ impl Known<'_> {
             return None;
         }
         Some(Closing {
-            at: past(v, "closed_at", &row.closed_at, self.ctx),
+            at: required_past(v, self.ctx, "closed_at", &row.closed_at),
             lost_reason: Some(lost_reason).filter(|text| !text.is_empty()),
         })
     }

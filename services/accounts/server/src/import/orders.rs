@@ -1,25 +1,19 @@
 //! A file of orders.
 
-use std::collections::HashMap;
-
 use accounts_domain::account::{Account, Command, Order, Rejection, Taken};
 use api::accounts::{ImportOrdersRequest, ImportOrdersResponse, OrderRow};
 use es_postgres::ExecuteError;
-use kit::{AccountEntry, AppError, Ctx, Service, Snapshot, Violations};
+use kit::{
+    AppError, Ctx, Service, Snapshot, Violations,
+    import::{
+        Accounts, Fate, New, check_size, external_id, refusal, required_past, row_of, settle,
+    },
+};
+use uuid::Uuid;
 use vocabulary::{AccountId, Money, OrderId, StaffId, normalise};
 
-use super::{
-    Fate,
-    accounts::past,
-    check_size,
-    facts::{New, try_out, write},
-    precision, refusal, rejected, row_of,
-};
-use crate::{
-    owners,
-    views::orders,
-    wire::{MAX_ID, caught_up},
-};
+use super::precision;
+use crate::{owners, views::orders, wire::caught_up};
 
 struct Row {
     account_id: AccountId,
@@ -34,99 +28,58 @@ pub(crate) async fn run(
     check_size(req.rows.len())?;
     caught_up(service).await?;
     let directory = service.directory.snapshot();
-    let visible = visible_accounts(service, ctx, &req.rows).await?;
-    let rows: Vec<_> = req
-        .rows
-        .iter()
-        .map(|row| read(ctx, &directory, &visible, row))
+    let named = req.rows.iter().map(|row| row.account.as_str());
+    let visible = Accounts::visible(service, ctx, named).await?;
+    let rows = req.rows.iter();
+    let rows: Vec<_> = rows
+        .map(|row| (row.row, read(ctx, &directory, &visible, row)))
         .collect();
-    let orders: Vec<_> = rows
-        .iter()
-        .filter_map(|row| Some(row.as_ref().ok()?.order.id))
-        .collect();
+    let orders = rows.iter().flat_map(|(_, row)| row);
+    let orders: Vec<_> = orders.map(|row| row.order.id).collect();
     let known = orders::find(service.pool(), &orders).await?;
     let accounts = known.iter();
     let accounts = accounts.map(|(id, order)| (*id, AccountId(order.account_id)));
     let accounts = service.directory.answering(accounts.collect()).await?;
 
-    let mut fates = Vec::with_capacity(rows.len());
-    let mut new = Vec::new();
-    for row in rows {
-        let fate = match row {
-            Ok(Row { account_id, order }) => match known.get(&order.id) {
-                Some(_) if accounts.get(&order.id) != Some(&account_id) => taken(),
-                Some(known) if order.repeats(&known.known()) => Fate::Repeated(order.id.0),
-                Some(_) => rejected(&Rejection::OrderExists),
-                None => {
-                    let id = order.id.0;
-                    new.push(New {
-                        index: fates.len(),
-                        id,
-                        stream: account_id.0,
-                        command: Command::RegisterOrder(order),
-                    });
-                    Fate::Created(id)
-                }
-            },
-            Err(fate) => fate,
-        };
-        fates.push(fate);
-    }
-    let reached = if req.dry_run {
-        try_out::<Account>(service, new, &mut fates, taken).await?
-    } else {
-        write::<Account>(service, ctx, new, &mut fates, refused).await?
+    let unless_known = |Row { account_id, order }| match known.get(&order.id) {
+        Some(_) if accounts.get(&order.id) != Some(&account_id) => Err(taken()),
+        Some(known) if order.repeats(&known.known()) => Err(Fate::Repeated(order.id.0)),
+        Some(_) => Err(Fate::against(&Rejection::OrderExists)),
+        None => Ok(New::<Account> {
+            id: order.id.0,
+            stream: account_id.0,
+            owner: None,
+            command: Command::RegisterOrder(order),
+        }),
     };
-    let results = req.rows.iter().zip(fates);
+    let rows = rows.into_iter();
+    let rows = rows.map(|(number, row)| (number, row.and_then(unless_known)));
+    let rows = rows.collect();
+    let (results, position) = settle::<Account>(service, ctx, rows, req.dry_run, refused).await?;
     Ok(ImportOrdersResponse {
-        results: results.map(|(row, fate)| fate.result(row.row)).collect(),
-        position: Some(service.position(reached)),
+        results,
+        position: Some(position),
     })
 }
 
 fn taken() -> Fate {
-    Fate::refused("external_id", "is used for another account", "ORDER_TAKEN")
+    Fate::of_another_account("ORDER_TAKEN")
 }
 
-fn refused(error: ExecuteError<Rejection>) -> Result<Fate, AppError> {
+fn refused(_: Uuid, error: ExecuteError<Rejection>) -> Result<Fate, AppError> {
     match error {
         ExecuteError::Taken { .. } => Ok(taken()),
         error => refusal(error, "external_id"),
     }
 }
 
-async fn visible_accounts(
-    service: &Service,
-    ctx: &Ctx,
-    rows: &[OrderRow],
-) -> Result<HashMap<AccountId, AccountEntry>, AppError> {
-    let ids: Vec<_> = rows.iter().map(account_of).collect();
-    let mut accounts = service.directory.accounts(&ids).await?;
-    accounts.retain(|_, account| account.is_visible(ctx.sees(), ctx.now));
-    Ok(accounts)
-}
-
-fn account_of(row: &OrderRow) -> AccountId {
-    AccountId::of_external(&normalise(&row.account))
-}
-
-fn read(
-    ctx: &Ctx,
-    directory: &Snapshot,
-    visible: &HashMap<AccountId, AccountEntry>,
-    row: &OrderRow,
-) -> Result<Row, Fate> {
+fn read(ctx: &Ctx, directory: &Snapshot, visible: &Accounts, row: &OrderRow) -> Result<Row, Fate> {
     let mut v = Violations::new();
-    let external_id = v.required_line("external_id", &row.external_id, MAX_ID);
-    let account = visible.get(&account_of(row));
-    if account.is_none() {
-        v.add("account", "is not known");
-    }
+    let external_id = external_id(&mut v, &row.external_id);
+    let account = visible.read(&mut v, &row.account);
+    let account = account.map(|(_, account)| account);
     let amount = amount(&mut v, &row.amount, row.currency.trim());
-    if row.ordered_at.trim().is_empty() {
-        v.add("ordered_at", "must not be empty");
-    }
-    let ordered_at = past(&mut v, "ordered_at", &row.ordered_at, ctx);
+    let ordered_at = required_past(&mut v, ctx, "ordered_at", &row.ordered_at);
     let owner = match normalise(&row.owner).as_str() {
         "" => account.and_then(|account| account.owner_id),
         external_id => Some(owner_then(&mut v, ctx, directory, external_id)),

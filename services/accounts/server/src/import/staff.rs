@@ -8,10 +8,13 @@ use accounts_domain::{
 };
 use api::accounts::{ImportStaffRequest, ImportStaffResponse, StaffRow};
 use es_postgres::ExecuteError;
-use kit::{AppError, Ctx, Service, Snapshot, Violations};
+use kit::{
+    AppError, Ctx, Service, Snapshot, Violations,
+    import::{Fate, New, check_size, external_id, refusal, row_of, write},
+};
+use uuid::Uuid;
 use vocabulary::{GroupId, Role, StaffId};
 
-use super::{Fate, check_size, refusal};
 use crate::{
     staff::{MAX_EXTENSION, MAX_LOGIN, groups, make_head},
     views::people,
@@ -69,7 +72,7 @@ pub(crate) async fn run(
 
 fn read(ctx: &Ctx, directory: &Snapshot, row: &StaffRow) -> Result<Row, Fate> {
     let mut v = Violations::new();
-    let external_id = v.required_line("external_id", &row.external_id, MAX_ID);
+    let external_id = external_id(&mut v, &row.external_id);
     let name = v.required_line("name", &row.name, MAX_NAME);
     let role = v.term::<Role>("role", &row.role);
     let group = filled(v.line("group", &row.group, MAX_NAME));
@@ -96,7 +99,7 @@ fn read(ctx: &Ctx, directory: &Snapshot, row: &StaffRow) -> Result<Row, Fate> {
         group,
         head: head.map(|head| StaffId::of_external(&head)),
     });
-    super::row_of(v, row)
+    row_of(v, row)
 }
 
 fn filled(text: String) -> Option<String> {
@@ -174,12 +177,12 @@ async fn record(
     rows: Vec<Result<Row, Fate>>,
     fates: &mut [Fate],
 ) -> Result<(), AppError> {
-    let mut hires = Vec::new();
+    let (mut coming, mut hires) = (Vec::new(), Vec::new());
     let mut formed = HashSet::new();
     let mut heads = BTreeMap::new();
-    for (index, row) in rows.into_iter().enumerate() {
+    for (row, fate) in rows.into_iter().zip(fates) {
         let Ok(row) = row else { continue };
-        let comes = matches!(fates.get(index), Some(Fate::Created(_)));
+        let comes = matches!(fate, Fate::Created(_));
         if let Some((id, name)) = row.group {
             let known = directory.group(id);
             // One that a repeated row names and nobody knows was renamed since.
@@ -194,21 +197,18 @@ async fn record(
         }
         if comes {
             let id = row.newcomer.id.0;
-            hires.push((index, (ctx.command(), id, Command::Hire(row.newcomer))));
+            coming.push(fate);
+            hires.push(New {
+                id,
+                stream: id,
+                owner: None,
+                command: Command::Hire(row.newcomer),
+            });
         }
     }
-    let (indexes, hires): (Vec<_>, Vec<_>) = hires.into_iter().unzip();
-    let outcomes = service.log.execute_many::<StaffMember>(hires).await;
-    for (index, outcome) in indexes.into_iter().zip(outcomes) {
-        if let (Err(error), Some(fate)) = (outcome, fates.get_mut(index)) {
-            *fate = match (&*fate, error) {
-                // Somebody imported the same row in this moment.
-                (Fate::Created(id), ExecuteError::Rejected(Rejection::Exists)) => {
-                    Fate::Repeated(*id)
-                }
-                (_, error) => refusal(error, "login")?,
-            };
-        }
+    let (hired, _) = write::<StaffMember>(service, ctx, hires, refused).await?;
+    for (fate, hired) in coming.into_iter().zip(hired) {
+        *fate = hired;
     }
     for (group, head) in heads {
         let command = group::Command::AppointHead {
@@ -223,6 +223,14 @@ async fn record(
         make_head(service, ctx, head, "").await?;
     }
     Ok(())
+}
+
+fn refused(id: Uuid, error: ExecuteError<Rejection>) -> Result<Fate, AppError> {
+    match error {
+        // Somebody imported the same row in this moment.
+        ExecuteError::Rejected(Rejection::Exists) => Ok(Fate::Repeated(id)),
+        error => refusal(error, "login"),
+    }
 }
 
 async fn form(service: &Service, ctx: &Ctx, id: GroupId, name: String) -> Result<(), AppError> {

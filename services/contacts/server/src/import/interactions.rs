@@ -1,18 +1,22 @@
 use std::collections::HashMap;
 
 use api::contacts::{ImportInteractionsRequest, ImportInteractionsResponse, InteractionRow};
-use chrono::{DateTime, SubsecRound, Utc};
 use contacts_domain::{
     Interaction,
     interaction::{Command, Log, Rejection, duration_fault},
 };
-use kit::{AppError, Ctx, Service, Violations};
-use uuid::Uuid;
-use vocabulary::{
-    AccountId, Direction, InteractionId, PersonId, StaffId, normalise, parse_instant,
+use es::Rejection as _;
+use es_postgres::ExecuteError;
+use kit::{
+    AppError, Ctx, Service, Violations,
+    import::{
+        Accounts, Fate, MAX_EXTERNAL_ID, New, check_size, external_id, refusal, required_past,
+        row_of, settle,
+    },
 };
+use uuid::Uuid;
+use vocabulary::{AccountId, Direction, InteractionId, PersonId, StaffId, normalise};
 
-use super::{Accounts, MAX_EXTERNAL_ID, Ready, Row, foresee, ids, record};
 use crate::{log_interaction::MAX_TEXT, views};
 
 pub(crate) async fn interactions(
@@ -20,6 +24,7 @@ pub(crate) async fn interactions(
     ctx: &Ctx,
     request: ImportInteractionsRequest,
 ) -> Result<ImportInteractionsResponse, AppError> {
+    check_size(request.rows.len())?;
     let named = request.rows.iter().map(|row| row.account.as_str());
     let reader = Reader {
         ctx,
@@ -31,30 +36,26 @@ pub(crate) async fn interactions(
         .iter()
         .map(|row| {
             let mut v = Violations::new();
-            let ready = reader.read(&mut v, row);
-            Row {
-                number: row.row,
-                read: ready.ok_or_else(|| v.into_inner()),
-            }
+            let new = reader.read(&mut v, row);
+            (row.row, row_of(v, new))
         })
         .collect();
-    let imported = if request.dry_run {
-        let known = views::timeline::find_accounts(service.pool(), &ids(&rows)).await?;
-        foresee(service, rows, known, &Rejection::ExternalIdTaken)
-    } else {
-        record::<Interaction>(
-            service,
-            ctx,
-            &reader.accounts,
-            rows,
-            &Rejection::AlreadyLogged,
-        )
-        .await?
-    };
+    let (results, position) =
+        settle::<Interaction>(service, ctx, rows, request.dry_run, refused).await?;
     Ok(ImportInteractionsResponse {
-        results: imported.results,
-        position: Some(service.position(imported.position)),
+        results,
+        position: Some(position),
     })
+}
+
+fn refused(id: Uuid, error: ExecuteError<Rejection>) -> Result<Fate, AppError> {
+    match error {
+        ExecuteError::Rejected(Rejection::AlreadyLogged) => Ok(Fate::Repeated(id)),
+        ExecuteError::Rejected(taken @ Rejection::ExternalIdTaken) => {
+            Ok(Fate::of_another_account(taken.reason()))
+        }
+        error => refusal(error, "person"),
+    }
 }
 
 /// Which account answers for each person named in the file.
@@ -80,31 +81,30 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// `None` when anything is wrong with the row.
-    fn read(&self, v: &mut Violations, row: &InteractionRow) -> Option<Ready<Command>> {
-        let external_id = v.required_line("external_id", &row.external_id, MAX_EXTERNAL_ID);
-        let account_id = self.accounts.read(v, &row.account);
-        let person_id = self.person(v, &row.person, account_id);
+    /// `None`: what every contact has cannot be read.
+    fn read(&self, v: &mut Violations, row: &InteractionRow) -> Option<New<Interaction>> {
+        let external_id = external_id(v, &row.external_id);
+        let account = self.accounts.read(v, &row.account);
+        let answering = account.map(|(_, account)| account.id);
+        let person_id = self.person(v, &row.person, answering);
         let kind = v.term("kind", &row.kind);
         let direction = match row.direction.trim() {
             "" => Some(Direction::Outbound),
             text => v.term("direction", text),
         };
         let outcome = v.term("outcome", &row.outcome);
-        let occurred_at = self.instant(v, &row.occurred_at);
+        let occurred_at = required_past(v, self.ctx, "occurred_at", &row.occurred_at);
         let duration_s = duration(v, &row.duration_s);
         let author_id = self.author(v, &row.author);
         let summary = v.optional("summary", &row.summary, MAX_TEXT);
         let impression = v.optional("impression", &row.impression, MAX_TEXT);
         let note = v.optional("note", &row.note, MAX_TEXT);
-        if !v.is_empty() {
-            return None;
-        }
-        let (account_id, occurred_at, author_id) = (account_id?, occurred_at?, author_id?);
+        let ((account_id, account), author_id) = (account?, author_id?);
         let id = InteractionId::of_external(&external_id);
-        Some(Ready {
+        Some(New {
             id: id.0,
-            account_id,
+            stream: id.0,
+            owner: account.holder_at(self.ctx.now),
             command: Command::Log(Box::new(Log {
                 id,
                 now: self.ctx.now,
@@ -132,7 +132,7 @@ impl Reader<'_> {
         &self,
         v: &mut Violations,
         external_id: &str,
-        account_id: Option<AccountId>,
+        answering: Option<AccountId>,
     ) -> Option<PersonId> {
         let external_id = v.line("person", external_id, MAX_EXTERNAL_ID);
         if external_id.is_empty() {
@@ -140,26 +140,10 @@ impl Reader<'_> {
         }
         let id = PersonId::of_external(&external_id);
         // Without its account the row is refused anyway, and the person cannot be judged.
-        let here = account_id.map(|id| self.accounts.answering(id));
-        if here.is_some_and(|here| self.persons.get(&id.0).copied() != here) {
+        if answering.is_some_and(|here| self.persons.get(&id.0) != Some(&here)) {
             v.add("person", "is not a person of this account");
         }
         Some(id)
-    }
-
-    fn instant(&self, v: &mut Violations, text: &str) -> Option<DateTime<Utc>> {
-        let instant = parse_instant(text, &self.ctx.zone()).map(|instant| instant.trunc_subsecs(6));
-        match instant {
-            None => v.add(
-                "occurred_at",
-                "must be a date, a date and time, or RFC 3339",
-            ),
-            Some(instant) if instant > self.ctx.now => {
-                v.add("occurred_at", "must not be in the future");
-            }
-            Some(_) => {}
-        }
-        instant
     }
 
     /// A manager brings own contacts, a head those of the group, an administrator anybody's, also

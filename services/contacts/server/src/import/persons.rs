@@ -3,18 +3,23 @@ use contacts_domain::{
     Person,
     person::{Add, Command, Rejection},
 };
-use es::Violation;
-use kit::{AppError, Ctx, Service, Violations};
+use es::Rejection as _;
+use es_postgres::ExecuteError;
+use kit::{
+    AppError, Ctx, Service, Violations,
+    import::{Accounts, Fate, New, check_size, external_id, refusal, row_of, settle},
+};
+use uuid::Uuid;
 use vocabulary::{Email, PersonId, PhoneNumber};
 
-use super::{Accounts, MAX_EXTERNAL_ID, Ready, Row, foresee, ids, record};
-use crate::views::{self, persons::MAX_NAME};
+use crate::views::persons::MAX_NAME;
 
 pub(crate) async fn persons(
     service: &Service,
     ctx: &Ctx,
     request: ImportPersonsRequest,
 ) -> Result<ImportPersonsResponse, AppError> {
+    check_size(request.rows.len())?;
     let named = request.rows.iter().map(|row| row.account.as_str());
     let accounts = Accounts::visible(service, ctx, named).await?;
     let points: Vec<_> = request.rows.iter().map(Points::read).collect();
@@ -30,22 +35,25 @@ pub(crate) async fn persons(
         .map(|(row, mut points)| {
             stopped.phones(&mut points.v, "phone", &points.phones);
             stopped.emails(&mut points.v, "email", &points.emails);
-            Row {
-                number: row.row,
-                read: read(&accounts, row, points),
-            }
+            (row.row, read(ctx, &accounts, row, points))
         })
         .collect();
-    let imported = if request.dry_run {
-        let known = views::persons::find_accounts(service.pool(), &ids(&rows)).await?;
-        foresee(service, rows, known, &Rejection::ExternalIdTaken)
-    } else {
-        record::<Person>(service, ctx, &accounts, rows, &Rejection::AlreadyAdded).await?
-    };
+    let (results, position) =
+        settle::<Person>(service, ctx, rows, request.dry_run, refused).await?;
     Ok(ImportPersonsResponse {
-        results: imported.results,
-        position: Some(service.position(imported.position)),
+        results,
+        position: Some(position),
     })
+}
+
+fn refused(id: Uuid, error: ExecuteError<Rejection>) -> Result<Fate, AppError> {
+    match error {
+        ExecuteError::Rejected(Rejection::AlreadyAdded) => Ok(Fate::Repeated(id)),
+        ExecuteError::Rejected(taken @ Rejection::ExternalIdTaken) => {
+            Ok(Fate::of_another_account(taken.reason()))
+        }
+        error => refusal(error, "person"),
+    }
 }
 
 /// Where the person of a row can be reached, and what is wrong with that.
@@ -71,22 +79,21 @@ impl Points {
 }
 
 fn read(
+    ctx: &Ctx,
     accounts: &Accounts,
     row: &PersonRow,
     points: Points,
-) -> Result<Ready<Command>, Vec<Violation>> {
+) -> Result<New<Person>, Fate> {
     let mut v = points.v;
-    let external_id = v.required_line("external_id", &row.external_id, MAX_EXTERNAL_ID);
-    let account_id = accounts.read(&mut v, &row.account);
+    let external_id = external_id(&mut v, &row.external_id);
+    let account = accounts.read(&mut v, &row.account);
     let name = v.required_line("name", &row.name, MAX_NAME);
     let job_title = v.line("job_title", &row.job_title, MAX_NAME);
-    let Some(account_id) = account_id.filter(|_| v.is_empty()) else {
-        return Err(v.into_inner());
-    };
     let id = PersonId::of_external(&external_id);
-    Ok(Ready {
+    let new = account.map(|(account_id, account)| New {
         id: id.0,
-        account_id,
+        stream: id.0,
+        owner: account.holder_at(ctx.now),
         command: Command::Add(Add {
             id,
             account_id,
@@ -96,5 +103,6 @@ fn read(
             phones: points.phones,
             emails: points.emails,
         }),
-    })
+    });
+    row_of(v, new)
 }

@@ -317,7 +317,7 @@ pub(crate) async fn accounts_of(
 }
 
 /// At which account each of these persons was added, as far as the view has got.
-pub(crate) async fn find_accounts(
+async fn find_accounts(
     pool: &PgPool,
     ids: &[Uuid],
 ) -> Result<HashMap<Uuid, AccountId>, sqlx::Error> {

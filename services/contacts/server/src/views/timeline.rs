@@ -12,7 +12,7 @@ use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 use vocabulary::{AccountId, PersonId};
 
-pub(crate) use queries::{Entry, Filter, find, find_accounts, page, shared_with};
+pub(crate) use queries::{Entry, Filter, find, page, shared_with};
 
 pub(crate) struct TimelineView;
 

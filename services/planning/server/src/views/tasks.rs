@@ -20,7 +20,7 @@ use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 use vocabulary::Deadline;
 
-pub(crate) use queries::{Filter, Row, add_seen_accounts, count, known, list, not_done, open_of};
+pub(crate) use queries::{Filter, Row, add_seen_accounts, count, list, not_done, open_of};
 
 pub(crate) struct TasksView;
 

@@ -1,13 +1,11 @@
 //! What is asked of the timeline.
 
-use std::collections::HashMap;
-
 use api::contacts;
 use chrono::{DateTime, Utc};
 use kit::timestamp;
 use sqlx::{FromRow, PgPool, types::Json};
 use uuid::Uuid;
-use vocabulary::{AccountId, InteractionId, InteractionKind, PersonId, StaffId};
+use vocabulary::{InteractionId, InteractionKind, PersonId, StaffId};
 
 use super::{Step, about};
 use crate::terms;
@@ -155,19 +153,4 @@ pub(crate) async fn shared_with(
     .bind(about(&[person_id], None))
     .fetch_all(pool)
     .await
-}
-
-/// With whom each of these contacts took place; the unknown are left out.
-pub(crate) async fn find_accounts(
-    pool: &PgPool,
-    ids: &[Uuid],
-) -> Result<HashMap<Uuid, AccountId>, sqlx::Error> {
-    let rows: Vec<(Uuid, Uuid)> = sqlx::query_as(
-        "select interaction_id, account_id from timeline.entries where interaction_id = any($1)",
-    )
-    .bind(ids)
-    .fetch_all(pool)
-    .await?;
-    let rows = rows.into_iter();
-    Ok(rows.map(|(id, account)| (id, AccountId(account))).collect())
 }

@@ -264,11 +264,3 @@ pub(crate) async fn open_of(
     .fetch_all(pool)
     .await
 }
-
-/// Which of these tasks are there.
-pub(crate) async fn known(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Uuid>, sqlx::Error> {
-    sqlx::query_scalar("select id from tasks.tasks where id = any($1)")
-        .bind(ids)
-        .fetch_all(pool)
-        .await
-}
