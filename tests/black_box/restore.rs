@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use api::{
     notifications::ListRemindersRequest,
     planning::{ListTasksRequest, Task},

@@ -57,7 +57,7 @@ impl Ground {
             config.database.urls.insert(*service, url);
         }
         config.nats.url = self.nats.url().into();
-        config.keys.folder = self.keys.path().to_owned();
+        self.keys.path().clone_into(&mut config.keys.folder);
         config.documents.storage = Storage::Folder(self.keys.path().join("documents"));
         config.clock.mode = ClockMode::Controlled;
         config.clock.start = Some(now.parse()?);

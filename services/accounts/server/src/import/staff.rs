@@ -206,9 +206,9 @@ async fn record(
             });
         }
     }
-    let (hired, _) = write::<StaffMember>(service, ctx, hires, refused).await?;
-    for (fate, hired) in coming.into_iter().zip(hired) {
-        *fate = hired;
+    let (written, _) = write::<StaffMember>(service, ctx, hires, refused).await?;
+    for (fate, written) in coming.into_iter().zip(written) {
+        *fate = written;
     }
     for (group, head) in heads {
         let command = group::Command::AppointHead {
