@@ -60,7 +60,7 @@ pub struct Foreign {
     subscription: Option<Subscription>,
     /// Delivered and not yet given out, by position.
     held: BTreeMap<i64, Held>,
-    /// The life of the log, as the reader or the owner told it.
+    /// The life of the log, as the owner told it: the reader's may be over since it was here.
     life: Option<Uuid>,
     /// The owner has what the bus did not bring, or what it brought is not of the reader's life:
     /// asked before listening again.
@@ -235,7 +235,6 @@ impl Source for Foreign {
     async fn next(&mut self, after: &Cursor, limit: usize) -> Result<Batch, SourceError> {
         // Whatever is at or before the cursor is done, whoever did it.
         self.held = self.held.split_off(&(after.position + 1));
-        self.life = self.life.or(after.epoch);
         if after.epoch.is_some() && after.epoch != self.life {
             self.held.clear();
             self.ask = true;

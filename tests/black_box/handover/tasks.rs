@@ -5,8 +5,9 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use api::{
     accounts::{
-        AssignOwnerRequest, ClaimProspectRequest, MarkAbsentRequest, MergeAccountsRequest,
-        ReturnToPoolRequest, TransferAccountsRequest, UnmergeAccountsRequest,
+        AssignOwnerRequest, ClaimProspectRequest, ListGroupsRequest, MarkAbsentRequest,
+        MergeAccountsRequest, MoveToGroupRequest, ReturnToPoolRequest, TransferAccountsRequest,
+        UnmergeAccountsRequest,
     },
     contacts::{Direction, InteractionKind, LogInteractionRequest, Outcome},
     notifications::{ListRemindersRequest, WatchRemindersRequest},
@@ -396,6 +397,47 @@ async fn tasks_of_others_go_along_when_they_lose_sight() -> anyhow::Result<()> {
         let found = nikitin.planning().get_task(request).await;
         let task = found.ok().and_then(|found| found.into_inner().task);
         task.is_some_and(|task| task.assignee_id == office.staff["s-21"])
+    };
+    ensure!(eventually(LONG, mine, |mine| *mine).await, "it stayed");
+    Ok(())
+}
+
+/// T-019, T-024, T-025: what a head had to do about a company is for its owner when the owner goes to
+/// another group.
+#[tokio::test]
+async fn tasks_stay_with_who_sees_the_company_when_groups_change() -> anyhow::Result<()> {
+    let office = office().await?;
+    let (zaitsev, petrov) = (office.client("s-10")?, office.client("s-11")?);
+    let create = CreateTaskRequest {
+        request_id: request_id(),
+        assignee_id: office.staff["s-10"].clone(),
+        due_at: DUE.to_owned(),
+        kind: TaskKind::Call.into(),
+        comment: "Позвонить".to_owned(),
+        account_id: office.account("acc-1").await?,
+        ..CreateTaskRequest::default()
+    };
+    let planned = zaitsev.planning().create_task(create).await?;
+    let task_id = planned.into_inner().task_id;
+    let mut staff = office.admin.staff();
+    let groups = staff.list_groups(ListGroupsRequest::default()).await?;
+    let groups = groups.into_inner().groups;
+    let group_b = groups.into_iter().find(|group| group.name == "B");
+    let request = MoveToGroupRequest {
+        request_id: request_id(),
+        staff_id: office.staff["s-11"].clone(),
+        group_id: group_b.context("no group B")?.id,
+        reason: "ближе к клиентам".to_owned(),
+    };
+    office.admin.staff().move_to_group(request).await?;
+    let mine = async || {
+        let request = GetTaskRequest {
+            task_id: task_id.clone(),
+            ..GetTaskRequest::default()
+        };
+        let found = petrov.planning().get_task(request).await;
+        let task = found.ok().and_then(|found| found.into_inner().task);
+        task.is_some_and(|task| task.assignee_id == office.staff["s-11"])
     };
     ensure!(eventually(LONG, mine, |mine| *mine).await, "it stayed");
     Ok(())

@@ -2,6 +2,7 @@
 
 use std::{
     cmp::Reverse,
+    collections::HashSet,
     time::{Duration, Instant},
 };
 
@@ -109,19 +110,15 @@ async fn transfer(
     );
 
     world.accounts[account].owner = Some(to);
-    // What the former owner had to do there, and whoever does not see it any more.
-    let follows = |task: &Task| {
-        task.account == Some(account)
-            && task.standing == Standing::Open
-            && (task.assignee == from || !world.sees_task(task.assignee, task))
-    };
-    let follow: Vec<bool> = world.tasks.iter().map(follows).collect();
-    let followed = follow.iter().filter(|follows| **follows).count();
-    for (task, follows) in world.tasks.iter_mut().zip(follow) {
-        if follows {
+    let follows = |standing, assignee| standing == Standing::Open && assignee == from;
+    let mut followed = 0;
+    for task in &mut world.tasks {
+        if task.account == Some(account) && follows(task.standing, task.assignee) {
             task.assignee = to;
+            followed += 1;
         }
     }
+    to_owners(world, |one| one == account);
     // The tasks come behind, by a rule of planning; and their reminders, by one of notifications.
     let tasks = world.tasks.iter().filter(|task| {
         task.assignee == to && task.standing == Standing::Open && world.sees_task(to, task)
@@ -142,6 +139,19 @@ async fn transfer(
         "{has} of {tasks} tasks, {followed} of them new"
     );
     reminders_follow(office, world).await
+}
+
+/// What is to be done about these accounts by somebody who does not see them is for their owners.
+fn to_owners(world: &mut World, accounts: impl Fn(usize) -> bool) {
+    let owner = |task: &Task| {
+        let account = task.account.filter(|account| accounts(*account))?;
+        let follows = task.standing == Standing::Open && !world.sees_task(task.assignee, task);
+        world.accounts[account].owner.filter(|_| follows)
+    };
+    let owners: Vec<_> = world.tasks.iter().map(owner).collect();
+    for (task, owner) in world.tasks.iter_mut().zip(owners) {
+        task.assignee = owner.unwrap_or(task.assignee);
+    }
 }
 
 /// Card, timeline, and whether the account is in the list.
@@ -227,7 +237,8 @@ async fn move_to_another_group(
     ensure!(end == Code::Unavailable, "the stream ended with {end:?}");
     told("the stream of one who moved to another group ended", began);
     world.staff[who].group = Some(to);
-    Ok(())
+    to_owners(world, |_| true);
+    reminders_follow(office, world).await
 }
 
 async fn move_group(
@@ -245,7 +256,8 @@ async fn move_group(
     let admin = office.client("admin")?;
     admin.staff().move_group(request).await?;
     world.groups[group].parent = Some(below);
-    Ok(())
+    to_owners(world, |_| true);
+    reminders_follow(office, world).await
 }
 
 async fn dismiss(
@@ -284,11 +296,14 @@ async fn dismiss(
     let state = eventually(PATIENCE, state, completed).await;
     ensure!(completed(&state), "the hand-over is {state:?}");
     world.transfers.push((transfer_id, who, heir));
-    for account in &mut world.accounts {
+    let mut moved = HashSet::new();
+    for (index, account) in world.accounts.iter_mut().enumerate() {
         if account.owner == Some(who) {
             account.owner = Some(heir);
+            moved.insert(index);
         }
     }
+    to_owners(world, |account| moved.contains(&account));
     // Some go along with their accounts; the others, of no account or of somebody else's, by hand to
     // one who sees it.
     for index in 0..world.tasks.len() {

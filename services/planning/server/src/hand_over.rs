@@ -3,7 +3,7 @@
 //! next owner gets them, and so does that of an account it is merged into.
 //! When all accounts of a hand-over have gone, planning says how many tasks went along.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use api::common::Position;
 use es::{Recorded, StreamId};
@@ -114,6 +114,23 @@ impl HandOver {
         self.give(event, unseen, owner, None).await
     }
 
+    /// Groups and roles say who sees what: whoever had something to do about accounts of others may
+    /// see them no more.
+    async fn follow_rights(&self, event: &Recorded) -> Result<(), ApplyError> {
+        self.caught_up(event).await?;
+        let snapshot = self.service.directory.snapshot();
+        let mut of_owners: BTreeMap<StaffId, Vec<(Uuid, Uuid)>> = BTreeMap::new();
+        for (task, assignee, owner) in views::tasks::open_with_others(self.service.pool()).await? {
+            let tasks = of_owners.entry(StaffId(owner)).or_default();
+            tasks.push((task, assignee));
+        }
+        for (owner, tasks) in of_owners {
+            let unseen = unseen_by_assignee(&snapshot, tasks, owner);
+            self.give(event, unseen, owner, None).await?;
+        }
+        Ok(())
+    }
+
     /// Each task with its assignee, who is to have it no longer.
     async fn give(
         &self,
@@ -216,6 +233,10 @@ impl Reaction for HandOver {
         "account.merged",
         "account.unmerged",
         "transfer.advanced",
+        "staff.moved_to_group",
+        "staff.role_changed",
+        "group.head_appointed",
+        "group.moved",
     ];
 
     /// How far a hand-over is comes behind the accounts that it tells of; what was merged has the
@@ -235,7 +256,7 @@ impl Reaction for HandOver {
                 self.follow_owner(event).await
             }
             "transfer.advanced" => self.advance(source, event).await,
-            _ => Ok(()),
+            _ => self.follow_rights(event).await,
         }
     }
 }

@@ -20,7 +20,9 @@ use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 use vocabulary::Deadline;
 
-pub(crate) use queries::{Filter, Row, add_seen_accounts, count, list, not_done, open_of};
+pub(crate) use queries::{
+    Filter, Row, add_seen_accounts, count, list, not_done, open_of, open_with_others,
+};
 
 pub(crate) struct TasksView;
 

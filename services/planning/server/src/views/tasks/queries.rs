@@ -250,6 +250,21 @@ pub(crate) async fn not_done(
     sql.build_query_as().fetch_all(pool).await
 }
 
+/// What is open about accounts and not with their owners: task, assignee and owner.
+pub(crate) async fn open_with_others(
+    pool: &PgPool,
+) -> Result<Vec<(Uuid, Uuid, Uuid)>, sqlx::Error> {
+    sqlx::query_as(
+        "select task_id, assignee_id, owner_id
+         from tasks.states join directory.accounts using (account_id)
+         where valid_to = 'infinity' and state = 'open' and owner_id <> assignee_id
+           and merged_into is null
+         order by due_at, task_id",
+    )
+    .fetch_all(pool)
+    .await
+}
+
 /// What is open about an account, under all its ids: task and assignee.
 pub(crate) async fn open_of(
     pool: &PgPool,
