@@ -13,9 +13,9 @@ fn bench_append_is_correct() -> anyhow::Result<()> {
             "--writers",
             writers,
             "--seconds",
-            "2",
+            "1",
             "--rounds",
-            "3",
+            "2",
             "--format",
             "json",
         ])?;
